@@ -1,0 +1,1 @@
+"""The numbers: trunks, heads, weights in and out, prediction, training and evaluation."""

@@ -1,0 +1,49 @@
+"""What this machine can do: device, threads, the fast number format for training, and the allocator's thresholds."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+
+from tracks.errors import UsageError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device of that name, or the best there is for ``auto``. Raises UsageError when it is not here."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"device '{name}' is not available here; use auto, cpu, cuda or mps") from error
+    return device
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Say whether bfloat16 is faster than float32 here; on a CPU without its instructions it is 8 times slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type == "cpu":
+        # CPU capability names are not enough (AVX512 has bf16 only from Cooper Lake and Zen 4 on).
+        check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return bool(check is not None and check())
+    return False
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep large freed blocks: returning each activation to the system costs a factor of 1.3 to 3
+    (facts/models.md section 3.2). Does nothing elsewhere."""
+    if sys.platform != "linux":
+        return
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another libc
+        return
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, 1 << 30)

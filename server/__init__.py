@@ -1,0 +1,1 @@
+"""HTTP: the Flask app, its HiGlass tilesets, and the page."""

@@ -1,0 +1,66 @@
+"""The command line: one short module per command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from tracks import __version__
+from tracks.errors import TracksError
+
+_COMMANDS = {
+    "data": "Fetch and prepare real data to train and look at.",
+    "demo": "Open observed and predicted tracks of real data in the browser.",
+    "evaluate": "Score a model on its held-out blocks, beside the baselines.",
+    "info": "Say what a model folder or a bigWig file is.",
+    "predict": "Predict the tracks of regions, BED files or chromosomes.",
+    "train": "Train a trunk and its heads on a project's observed tracks.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command runs, so that ``--help`` never imports torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"tracks.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run, and turn every expected failure into one line and an exit code."""
+        options["standalone_mode"] = False
+        try:
+            sys.exit(super().main(*args, **options) or 0)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except TracksError as error:
+            click.echo(f"tracks: error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("tracks: interrupted; no unfinished file was kept", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tracks")
+def main() -> None:
+    """Observed and predicted nuclear-lamina and CpG-methylation tracks, browsed as one.
+
+    \b
+    Examples:
+      tracks demo
+      tracks predict --region chr20:10,000,000-10,400,000 -o out/
+      tracks info out/cpg_methylation_imr90.bw
+    """

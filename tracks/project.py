@@ -1,0 +1,102 @@
+"""A project file, ``tracks.toml``: a genome, a split, and the tracks that are observed and predicted."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tracks.errors import TracksError, UsageError
+from tracks.track import Affine, Track
+
+
+class TrackEntry(BaseModel):
+    """One ``[[track]]`` of a project file. ``role`` auxiliary: helps training, is not shipped.
+
+    ``weight`` says how often training draws a window where this track is observed, against the other targets.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    assay: str
+    biosample: str
+    unit: str
+    color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
+    description: str = ""
+    source: str = ""
+    observed: Path | None = None
+    role: Literal["target", "auxiliary"] = "target"
+    context: bool = False
+    weight: float = Field(default=1.0, gt=0)
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def track(self) -> Track:
+        """The track that this entry describes."""
+        return Track(
+            name=self.name,
+            assay=self.assay,
+            biosample=self.biosample,
+            unit=self.unit,
+            color=self.color,
+            description=self.description,
+            source=self.source,
+            context=self.context,
+            transform=Affine(self.scale, self.offset),
+        )
+
+
+class Project(BaseModel):
+    """A project; its paths are absolute once loaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    genome: Path
+    split: Path | None = None
+    chrom_weight: dict[str, float] = Field(default_factory=dict)
+    """How often training draws from a chromosome, against 1 for the others."""
+    track: tuple[TrackEntry, ...] = Field(min_length=1)
+
+    def targets(self) -> tuple[TrackEntry, ...]:
+        """The tracks that a model predicts."""
+        return tuple(entry for entry in self.track if entry.role == "target")
+
+
+def load_project(path: Path) -> Project:
+    """Read a project file; relative paths in it start at its folder.
+
+    Raises UsageError that names the file, the entry and what was wrong with it.
+    """
+    try:
+        project = Project.model_validate(tomllib.loads(path.read_text()))
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no project file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TracksError(f"cannot read the project file {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{path}, {where}: {first['msg']}, found {first['input']!r}") from error
+    slugs = [entry.track.slug for entry in project.track]
+    twice = {slug for slug in slugs if slugs.count(slug) > 1}
+    if twice:
+        raise UsageError(f"{path}: two tracks would both be written as '{twice.pop()}'; give them other names")
+    folder = path.parent.absolute()
+    entries = tuple(
+        entry.model_copy(update={"observed": folder / entry.observed}) if entry.observed else entry
+        for entry in project.track
+    )
+    return project.model_copy(
+        update={
+            "genome": folder / project.genome,
+            "split": folder / project.split if project.split else None,
+            "track": entries,
+        }
+    )

@@ -1,0 +1,132 @@
+"""Regions of a genome: 0-based half-open inside, samtools-style (1-based inclusive) at the edges."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tracks.errors import TracksError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, order=True)
+class Region:
+    """A stretch of a chromosome, ``[start, end)``, 0-based; ``str`` gives ``chr20:1,001-2,000``, 1-based inclusive."""
+
+    chrom: str
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise UsageError(
+                f"region {self.chrom} [{self.start}, {self.end}) is empty or reversed: it needs 0 <= start < end"
+            )
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def __str__(self) -> str:
+        return f"{self.chrom}:{self.start + 1:,}-{self.end:,}"
+
+
+def check_chrom(chrom: str, chrom_sizes: Mapping[str, int], where: str) -> None:
+    """Raise UsageError with the nearest name when the genome has no such chromosome."""
+    if chrom in chrom_sizes:
+        return
+    swapped = chrom.removeprefix("chr") if chrom.startswith("chr") else f"chr{chrom}"
+    folded = {name.lower(): name for name in chrom_sizes}
+    near = next((folded[name] for name in (chrom.lower(), swapped.lower()) if name in folded), None)
+    if near is None:
+        near = next(iter(difflib.get_close_matches(chrom, chrom_sizes, n=1)), None)
+    if near is not None:
+        hint = f"did you mean '{near}'?"
+    else:
+        names = list(chrom_sizes)
+        hint = f"it has {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+    raise UsageError(f"{where}: the genome has no chromosome '{chrom}'; {hint}")
+
+
+def parse_region(text: str, chrom_sizes: Mapping[str, int]) -> Region:
+    """Read a samtools-style region: ``chr20``, ``chr20:5,001`` (to the end) or ``chr20:1,001-2,000`` (inclusive).
+
+    Raises UsageError that names the fault: unknown chromosome (with the nearest name), a position that is no
+    number, before 1, past the chromosome's end, or reversed.
+    """
+    text = text.strip()
+    where = f"region '{text}'"
+    # A name may itself hold a colon (HLA contigs), so a whole name wins over name:span, as in samtools.
+    if text in chrom_sizes:
+        return Region(text, 0, chrom_sizes[text])
+    chrom, colon, span = text.rpartition(":")
+    if not colon:
+        chrom, span = text, ""
+    if not chrom:
+        raise UsageError(f"{where} names no chromosome; write it like chr20:10,000,000-10,400,000")
+    check_chrom(chrom, chrom_sizes, where)
+    match = re.fullmatch(r"([\d,]+)(?:(-)([\d,]+)?)?", span.replace(" ", ""))
+    if match is None or not match[1].strip(","):
+        raise UsageError(f"{where}: '{span}' is not a span; write it like {chrom}:10,000,000-10,400,000")
+    length = chrom_sizes[chrom]
+    first = int(match[1].replace(",", ""))
+    last = int(match[3].replace(",", "")) if match[3] and match[3].strip(",") else length
+    if first < 1:
+        raise UsageError(f"{where}: positions are counted from 1, and this starts at {first}")
+    if first > length or last > length:
+        raise UsageError(f"{where} reaches past the end of {chrom}, which has {length:,} bases")
+    if last < first:
+        raise UsageError(f"{where} is reversed: it starts at {first:,} and ends at {last:,}")
+    return Region(chrom, first - 1, last)
+
+
+def read_bed(path: Path, chrom_sizes: Mapping[str, int]) -> list[Region]:
+    """Read the first three columns of a BED file (plain or gzip), 0-based half-open, in file order.
+
+    Raises TracksError when the file cannot be read and UsageError that names the line when one is wrong.
+    """
+    regions = []
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip() or line.startswith(("#", "track", "browser")):
+                    continue
+                regions.append(_bed_region(line.rstrip("\n"), f"{path}, line {number}", chrom_sizes))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TracksError(f"cannot read the BED file {path}: {error}") from error
+    if not regions:
+        raise UsageError(f"{path} holds no regions; a BED line is: chromosome, start, end, tab-separated")
+    return regions
+
+
+def _bed_region(line: str, where: str, chrom_sizes: Mapping[str, int]) -> Region:
+    fields = line.split("\t") if "\t" in line else line.split()
+    if len(fields) < 3:
+        raise UsageError(f"{where}: a BED line needs three columns (chromosome, start, end), found {len(fields)}")
+    chrom, start, end = fields[:3]
+    check_chrom(chrom, chrom_sizes, where)
+    if not (start.strip().isdecimal() and end.strip().isdecimal()):
+        raise UsageError(f"{where}: start and end must be whole numbers, found '{start}' and '{end}'")
+    if int(end) <= int(start):
+        raise UsageError(f"{where}: the region is empty or reversed: start {int(start):,}, end {int(end):,}")
+    if int(end) > chrom_sizes[chrom]:
+        raise UsageError(f"{where}: {int(end):,} is past the end of {chrom}, which has {chrom_sizes[chrom]:,} bases")
+    return Region(chrom, int(start), int(end))
+
+
+def merge(regions: Iterable[Region], chrom_sizes: Mapping[str, int]) -> list[Region]:
+    """Return the union of regions as disjoint ones, in the genome's chromosome order and by start."""
+    order = {name: rank for rank, name in enumerate(chrom_sizes)}
+    merged: list[Region] = []
+    for region in sorted(regions, key=lambda region: (order[region.chrom], region.start)):
+        last = merged[-1] if merged else None
+        if last is not None and last.chrom == region.chrom and region.start <= last.end:
+            merged[-1] = Region(last.chrom, last.start, max(last.end, region.end))
+        else:
+            merged.append(region)
+    return merged

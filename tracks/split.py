@@ -1,0 +1,49 @@
+"""Which parts of the genome a model was trained, tuned and tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from tracks.errors import TracksError
+from tracks.grid import INPUT
+from tracks.regions import Region
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Fold = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A contiguous block of the genome and the fold it belongs to."""
+
+    region: Region
+    fold: Fold
+
+    def scored(self) -> Region | None:
+        """Return the part of a held-out block that is scored: 131,072 bp inside each end, so that no bin near a
+        border shares its input with training. None when the block is too short."""
+        start, end = self.region.start + INPUT, self.region.end - INPUT
+        return Region(self.region.chrom, start, end) if start < end else None
+
+
+def read_split(path: Path) -> tuple[Block, ...]:
+    """Read a split: BED with the fold (train, valid or test) in column 4. Raises TracksError naming a bad line."""
+    blocks = []
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TracksError(f"cannot read the split {path}: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) < 4 or fields[3] not in get_args(Fold) or not (fields[1] + fields[2]).isdecimal():
+            raise TracksError(
+                f"{path}, line {number}: it needs chromosome, start, end, train|valid|test; found '{line}'"
+            )
+        fold: Fold = fields[3]  # type: ignore[assignment]
+        blocks.append(Block(Region(fields[0], int(fields[1]), int(fields[2])), fold))
+    return tuple(blocks)

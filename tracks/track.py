@@ -1,0 +1,67 @@
+"""A track: one signal, with the unit, colour and label transform that belong to it (DESIGN.md, principle 4)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracks.errors import TracksError
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The transform from a track's unit to the number a head was trained on: ``label = scale * value + offset``."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.scale == 0 or not np.isfinite([self.scale, self.offset]).all():
+            raise TracksError(f"a track's transform needs a finite scale other than 0, found {self}")
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Return labels for values in the track's unit."""
+        return self.scale * values + self.offset
+
+    def inverse(self, labels: np.ndarray) -> np.ndarray:
+        """Return values in the track's unit for labels."""
+        return (labels - self.offset) / self.scale
+
+
+@dataclass(frozen=True)
+class Track:
+    """One signal. ``context`` says that its predictions also see the megabase composition around a bin."""
+
+    name: str
+    assay: str
+    biosample: str
+    unit: str
+    color: str
+    description: str = ""
+    source: str = ""
+    context: bool = False
+    transform: Affine = field(default_factory=Affine)
+
+    def __post_init__(self) -> None:
+        if not self.slug:
+            raise TracksError(f"a track's name needs a letter or a digit, found '{self.name}'")
+        if not re.fullmatch(r"#[0-9a-fA-F]{6}", self.color):
+            raise TracksError(f"track '{self.name}': the colour '{self.color}' should look like #1b6ca8")
+
+    @property
+    def slug(self) -> str:
+        """The name as files and addresses write it: ``CpG methylation IMR90`` is ``cpg_methylation_imr90``."""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the track as JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Track:
+        """Make the track again from ``to_json``."""
+        return cls(**{**fields, "transform": Affine(**fields["transform"])})
