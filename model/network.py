@@ -58,5 +58,6 @@ class Network(nn.Module):
         """Map codes uint8 ``[N, 131072]`` and context float32 ``[N, channels, 896]`` to logits ``[N, tracks, 896]``."""
         logits: torch.Tensor = self.head(self.trunk(codes)).float()
         if self.context is not None:
-            logits = logits.index_add(1, torch.tensor(self.context_tracks, device=logits.device), self.context(context))
+            tracks = torch.tensor(self.context_tracks, device=logits.device)
+            logits = logits.index_add(1, tracks, self.context(context).float())
         return logits

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.folder import FORMAT, Model, load_model
+from tests.model.conftest import TINY_TRACKS
+from tracks.errors import TracksError, UsageError
+
+
+@pytest.fixture
+def copy(model: Model, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model.folder, tmp_path / "copy"))
+
+
+def _edit(folder: Path, **fields: object) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_a_folder_gives_back_what_was_saved(model: Model) -> None:
+    assert model.tracks == TINY_TRACKS
+    assert [block.fold for block in model.split] == ["train", "test"]
+    assert not model.network.training
+    assert model.card is None
+
+
+def test_the_digest_follows_the_numbers_and_not_the_looks(model: Model, copy: Path) -> None:
+    assert load_model(copy).digest == model.digest
+    tracks = json.loads((copy / "model.json").read_text())["tracks"]
+    _edit(copy, tracks=[{**tracks[0], "color": "#000000"}, tracks[1]])
+    assert load_model(copy).digest == model.digest
+    _edit(copy, tracks=[{**tracks[0], "transform": {"scale": 2.0, "offset": 0.0}}, tracks[1]])
+    assert load_model(copy).digest != model.digest
+
+
+def test_the_digest_follows_the_weights(model: Model, copy: Path) -> None:
+    import safetensors.torch
+
+    weights = {name: value.clone() for name, value in model.network.state_dict().items()}
+    weights["head.bias"][0] += 1e-3
+    safetensors.torch.save_file(weights, copy / "weights.safetensors")
+    assert load_model(copy).digest != model.digest
+
+
+def test_not_a_model_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is not a model folder: it holds no model\.json"):
+        load_model(tmp_path)
+
+
+def test_a_newer_format_names_both_versions(copy: Path) -> None:
+    _edit(copy, format=FORMAT + 1)
+    with pytest.raises(UsageError, match=f"has model format {FORMAT + 1}, and tracks .* reads up to {FORMAT}"):
+        load_model(copy)
+
+
+@pytest.mark.parametrize("damage", ["not json", "{}", "[]"])
+def test_a_damaged_description(copy: Path, damage: str) -> None:
+    (copy / "model.json").write_text(damage)
+    with pytest.raises(TracksError, match="damaged"):
+        load_model(copy)
+
+
+def test_a_missing_field(copy: Path) -> None:
+    _edit(copy, network={})
+    with pytest.raises(TracksError, match="damaged"):
+        load_model(copy)
+
+
+def test_weights_of_another_model(copy: Path) -> None:
+    import safetensors.torch
+
+    safetensors.torch.save_file({"head.bias": torch.zeros(3)}, copy / "weights.safetensors")
+    with pytest.raises(TracksError, match="damaged"):
+        load_model(copy)
+
+
+def test_truncated_weights(copy: Path) -> None:
+    weights = copy / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(TracksError, match="damaged"):
+        load_model(copy)
