@@ -15,6 +15,9 @@ from model.trunk import TrunkConfig
 from tracks.genome import Genome
 from tracks.track import Track
 
+# Two busy processes that each wait for their slowest thread slow each other down many times over.
+torch.set_num_threads(1)
+
 TINY_TRUNK = TrunkConfig(
     stem_filters=4,
     tower_filters=4,
