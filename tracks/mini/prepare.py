@@ -1,0 +1,257 @@
+"""``tracks data mini``: sequence, CpG methylation and LADs of hg19 chr20, chr22 and half of chrX."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pyliftover import LiftOver
+
+from tracks.bigwig import Bins, write_bigwig
+from tracks.files import written_beside
+from tracks.genome import Genome
+from tracks.grid import BIN, bin_count
+from tracks.mini import labels, methylation, sequence, sources
+from tracks.mini.sequence import CHROM_SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tracks.mini.sources import Cache, Source
+
+RECIPE = 1
+"""Raised when the same sources would give other files."""
+
+MIN_KNOWN_BASES = 64
+PAR1_END = 2_699_520
+"""chrX before this is the pseudo-autosomal region, which has no labels (facts/data.md, trap 5)."""
+HG38_SIZES = {"chr20": 64_444_167, "chr22": 50_818_468, "chrX": 156_040_895}
+
+SPLIT = """\
+chr20\t0\t10000000\ttrain
+chr20\t10000000\t15000000\ttest
+chr20\t15000000\t20000000\ttrain
+chr20\t20000000\t25000000\tvalid
+chr20\t25000000\t35000000\ttrain
+chr20\t35000000\t40000000\ttest
+chr20\t40000000\t45000000\ttrain
+chr20\t45000000\t50000000\tvalid
+chr20\t50000000\t55000000\ttrain
+chr20\t55000000\t60000000\ttest
+chr20\t60000000\t63025520\ttrain
+chr22\t0\t42000000\ttrain
+chr22\t42000000\t46000000\tvalid
+chr22\t46000000\t51304566\ttest
+chrX\t2699520\t155270560\ttrain
+"""
+
+
+@dataclass(frozen=True)
+class Label:
+    """One observed track of the project file, and the sources that it is made of."""
+
+    slug: str
+    entry: str
+    made_of: tuple[Source, ...]
+
+
+def _target(name: str, color: str, assay: str, biosample: str, unit: str, description: str, source: str) -> str:
+    return (
+        f'name = "{name}"\nassay = "{assay}"\nbiosample = "{biosample}"\nunit = "{unit}"\ncolor = "{color}"\n'
+        f'description = "{description}"\nsource = "{source}"\n'
+    )
+
+
+def _lads(name: str, color: str, assay: str, biosample: str, source: str) -> str:
+    description = "Fraction of a bin covered by lamina-associated domains"
+    return _target(name, color, assay, biosample, "covered fraction", description, source) + "context = true\n"
+
+
+def _auxiliary(name: str) -> str:
+    return (
+        f'name = "{name}"\nassay = "annotation"\nbiosample = "hg19"\nunit = "covered fraction"\ncolor = "#888888"\n'
+        'role = "auxiliary"\n'
+    )
+
+
+METHYLATION = Label(
+    "cpg_methylation_imr90",
+    _target(
+        "CpG methylation IMR90",
+        "#d95f02",
+        "WGBS",
+        "IMR90 lung fibroblast",
+        "methylated fraction",
+        "Coverage-weighted fraction of methylated CpGs in a bin",
+        "Lister et al. 2009, by bsseq's BS.chr22; hg18 lifted to hg19; absent unmethylated CpGs restored",
+    )
+    + "weight = 2.0\n",
+    (sources.METHYLATION, sources.CHAIN_HG18),
+)
+TIG3 = Label(
+    "lmnb1_lad_tig_3",
+    _lads(
+        "LMNB1 LAD Tig-3",
+        "#1b6ca8",
+        "LMNB1 DamID",
+        "Tig-3 lung fibroblast",
+        "Guelen et al. 2008, by ChromHMM's laminB1lads (hg19)",
+    ),
+    (sources.LADS_TIG3,),
+)
+CARDIAC = Label(
+    "lmnb1_lad_cardiac_myocytes",
+    _lads(
+        "LMNB1 LAD cardiac myocytes",
+        "#2a9d8f",
+        "LMNB1 ChIP-seq",
+        "cardiac myocytes from H9",
+        "Shah et al. 2023, GEO GSM5669183 (T1 and T2); hg38 lifted to hg19",
+    ),
+    (sources.LADS_CARDIAC, sources.CHAIN_HG38),
+)
+LIVER = Label(
+    "lmnb1_lad_liver",
+    _lads(
+        "LMNB1 LAD liver",
+        "#7b5ea7",
+        "LMNB1 ChIP-seq",
+        "liver progenitors from H9",
+        "Shah et al. 2023, GEO GSM5669232 (T1 and T2); hg38 lifted to hg19",
+    ),
+    (sources.LADS_LIVER, sources.CHAIN_HG38),
+)
+AUXILIARY = (
+    Label("genes", _auxiliary("genes"), (sources.GENES,)),
+    Label("exons", _auxiliary("exons"), (sources.EXONS,)),
+    Label("tss", _auxiliary("TSS"), (sources.TSS,)),
+    Label("cpg_islands", _auxiliary("CpG islands"), (sources.CPG_ISLANDS,)),
+)
+_SEQUENCE = (sources.CHR20, sources.CHR22_ALIGNMENT, sources.CHR22_PIECE, sources.CHRX)
+
+
+def prepare_mini(out: Path, cache: Cache, say: Callable[[str], None], *, with_geo: bool = True) -> Path:
+    """Fetch and prepare the data; return the project file. What an earlier run finished is kept.
+
+    ``with_geo`` false leaves out the two tracks whose domains come from GEO (cardiac myocytes and liver).
+    Raises TracksError when a source cannot be fetched or is not the file that was meant.
+    """
+    chosen = (METHYLATION, TIG3, *((CARDIAC, LIVER) if with_geo else ()), *AUXILIARY)
+    run = _Preparation(out, cache, say)
+    run.make("genome/hg19.fa.gz", _SEQUENCE, run.write_genome)
+    for label in chosen:
+        run.make(f"observed/{label.slug}.bw", (*label.made_of, *_SEQUENCE), partial(run.write_label, label))
+    used = dict.fromkeys((*_SEQUENCE, *(source for label in chosen for source in label.made_of)))
+    _write_text(out / "sources.json", json.dumps([_provenance(source) for source in used], indent=2) + "\n")
+    _write_text(out / "split.bed", SPLIT)
+    _write_text(out / "tracks.toml", project_text(chosen))
+    return out / "tracks.toml"
+
+
+def project_text(chosen: tuple[Label, ...]) -> str:
+    """Return the text of the project file for these labels."""
+    head = 'name = "mini"\ngenome = "genome/hg19.fa.gz"\nsplit = "split.bed"\nchrom_weight = { chrX = 0.5 }\n'
+    return head + "".join(f'\n[[track]]\n{label.entry}observed = "observed/{label.slug}.bw"\n' for label in chosen)
+
+
+def _provenance(source: Source) -> dict[str, str]:
+    return {
+        "package": source.package,
+        "client": source.client,
+        "file": source.path,
+        "sha256": source.sha256,
+        "licence": source.licence,
+        "content": source.content,
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    with written_beside(path) as beside:
+        beside.write_text(text)
+
+
+class _Preparation:
+    """One run: where it writes, and which outputs an earlier run finished from the same sources."""
+
+    def __init__(self, out: Path, cache: Cache, say: Callable[[str], None]) -> None:
+        self.out, self.cache, self.say = out, cache, say
+        self._record = out / "prepared.json"
+        self._finished: dict[str, str] = json.loads(self._record.read_text()) if self._record.exists() else {}
+        self._known: dict[str, np.ndarray] = {}
+        self._chains: dict[str, LiftOver] = {}
+        self._pieces: dict[str, np.ndarray] = {}
+
+    def make(self, name: str, made_of: tuple[Source, ...], write: Callable[[Path], None]) -> None:
+        key = hashlib.sha256("".join([str(RECIPE), *(source.sha256 for source in made_of)]).encode()).hexdigest()
+        path = self.out / name
+        if path.exists() and self._finished.get(name) == key:
+            self.say(f"{name} is there already")
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+        self._finished[name] = key
+        _write_text(self._record, json.dumps(self._finished, indent=2) + "\n")
+        self.say(f"wrote {name}")
+
+    def write_genome(self, path: Path) -> None:
+        whole = {chrom: np.full(length, sequence.UNKNOWN, np.uint8) for chrom, length in CHROM_SIZES.items()}
+        sequence.fill(whole["chr20"], 0, sequence.read_fasta(self.cache.get(sources.CHR20)))
+        sequence.fill(whole["chrX"], 0, sequence.read_fasta(self.cache.get(sources.CHRX)))
+        sequence.fill(whole["chr22"], 20_000_000, sequence.read_fasta(self.cache.get(sources.CHR22_PIECE)))
+        with gzip.open(self.cache.get(sources.CHR22_ALIGNMENT), "rt") as lines:
+            for start, bases in sequence.alignment_rows(lines, "Hsap.22", CHROM_SIZES["chr22"]):
+                sequence.fill(whole["chr22"], start, bases)
+        sequence.write_fasta(path, whole)
+
+    def write_label(self, label: Label, path: Path) -> None:
+        if label is METHYLATION:
+            values = {"chr22": self._methylation()}
+        elif sources.CHAIN_HG38 in label.made_of:
+            values = {chrom: self._lifted_domains(label.made_of[0], chrom) for chrom in CHROM_SIZES}
+        else:
+            bed = self.cache.get(label.made_of[0])
+            values = {
+                chrom: labels.covered_fraction(labels.read_intervals(bed, chrom), length)
+                for chrom, length in CHROM_SIZES.items()
+            }
+            if sources.TSS in label.made_of:
+                values = {chrom: np.where(value > 0, np.float32(1), value) for chrom, value in values.items()}
+        pieces = (Bins(chrom, 0, self._masked(chrom, values[chrom])) for chrom in CHROM_SIZES if chrom in values)
+        write_bigwig(path, CHROM_SIZES, pieces)
+
+    def _methylation(self) -> np.ndarray:
+        sites = methylation.read_bsseq(self.cache.get(sources.METHYLATION))
+        sites = methylation.lifted(sites, self._chain(sources.CHAIN_HG18), "chr22")
+        length = CHROM_SIZES["chr22"]
+        sites = methylation.repaired(sites, self._genome().codes("chr22", 0, length))
+        return methylation.methylated_fraction(sites, length)
+
+    def _lifted_domains(self, source: Source, chrom: str) -> np.ndarray:
+        domains = labels.read_intervals(self.cache.get(source), chrom)
+        if chrom not in self._pieces:
+            self._pieces[chrom] = labels.lifted_pieces(self._chain(sources.CHAIN_HG38), chrom, HG38_SIZES[chrom])
+        return labels.lifted_fraction(domains, self._pieces[chrom], CHROM_SIZES[chrom])
+
+    def _chain(self, source: Source) -> LiftOver:
+        if source.name not in self._chains:
+            self._chains[source.name] = LiftOver(str(self.cache.get(source)))
+        return self._chains[source.name]
+
+    def _genome(self) -> Genome:
+        return Genome(self.out / "genome" / "hg19.fa.gz")
+
+    def _masked(self, chrom: str, values: np.ndarray) -> np.ndarray:
+        """Return the values with NaN where a bin has fewer than 64 known bases, and in chrX's PAR1."""
+        if chrom not in self._known:
+            codes = self._genome().codes(chrom, 0, bin_count(CHROM_SIZES[chrom]) * BIN)
+            self._known[chrom] = (codes.reshape(-1, BIN) < 4).sum(axis=1)
+        hidden = self._known[chrom] < MIN_KNOWN_BASES
+        if chrom == "chrX":
+            hidden[: PAR1_END // BIN] = True
+        return np.where(hidden, np.float32(np.nan), values)
