@@ -59,7 +59,11 @@ def prepare_demo(mini: Path, out: Path, cache: Cache) -> None:
         ]
         _write_gzip(out / f"{name}.bed.gz", "".join(rows))
     _write_gzip(out / "genes.tsv.gz", _gene_models(cache.get(sources.GENE_MODELS)))
-    for name, text in (("split.bed", _split_text()), ("tracks.toml", _project_text())):
+    for name, text in (
+        ("split.bed", _split_text()),
+        ("tracks.toml", _project_text()),
+        ("PROVENANCE.md", _provenance()),
+    ):
         with written_beside(out / name) as beside:
             beside.write_text(text)
 
@@ -92,3 +96,44 @@ def _project_text() -> str:
 
     head = 'name = "demo"\ngenome = "hg19_demo.fa.gz"\nsplit = "split.bed"\n'
     return head + "".join(entry(label) for label in (METHYLATION, TIG3, CARDIAC, LIVER))
+
+
+_MADE = (
+    ("hg19_demo.fa.gz", (sources.CHR20, sources.CHR22_ALIGNMENT, sources.CHR22_PIECE)),
+    ("observed/cpg_methylation_imr90.bw", METHYLATION.made_of),
+    ("observed/lmnb1_lad_tig_3.bw", TIG3.made_of),
+    ("cpg_islands.bed.gz", (sources.CPG_ISLANDS,)),
+    ("lads_tig3.bed.gz", (sources.LADS_TIG3,)),
+    ("genes.tsv.gz", (sources.GENE_MODELS,)),
+)
+
+
+def _provenance() -> str:
+    """Return a page that says where each file comes from and under which terms."""
+    rows = [
+        f"| `{file}` | {source.content} | {source.package}, `{source.name}` | {source.licence} | `{source.sha256[:16]}` |"
+        for file, made_of in _MADE
+        for source in made_of
+    ]
+    spans = ", ".join(f"{chrom}:{start + 1:,}-{end:,}" for chrom in KEPT for start, end in KEPT[chrom])
+    return "\n".join(
+        [
+            "# Where the demo data comes from",
+            "",
+            "Made by `tracks data mini -o mini/` and `tracks data demo --mini mini/ -o tracks/demo`, from these files:",
+            "",
+            "| file here | what | package and file | licence | SHA-256 (first 16) |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            f"Sequence is GRCh37/hg19, real bases in {spans} and N elsewhere (on chr22 also in the short gaps of the "
+            "alignment). Tracks are 128-bp bins, restricted to those spans; bins with fewer than 64 known bases are left "
+            "out. Methylation is lifted from hg18, and CpGs that the files omit because no read was methylated are put "
+            "back at 0. LADs of cardiac myocytes and liver (Shah et al. 2023, GEO GSM5669183 and GSM5669232) trained the "
+            "model and are not passed on here, so those two tracks are predicted only.",
+            "",
+            "Cite: Guelen et al. 2008, Nature 453:948 (LADs); Lister et al. 2009, Nature 462:315 (methylation); "
+            "Shah et al. 2023, Genome Biology 24:16 (cardiac and liver LADs).",
+            "",
+        ]
+    )
