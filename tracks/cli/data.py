@@ -49,8 +49,8 @@ def mini(out: Path, lads: Path | None, without_geo: bool, cache: Path) -> None:
     from tracks.mini import prepare_mini
     from tracks.mini.sources import Cache
 
-    with bar("preparing") as shown:
-        project = prepare_mini(out, Cache(cache, lads, shown.say), shown.say, with_geo=not without_geo)
+    with bar("preparing") as shown, Cache(cache, lads, shown.say) as fetched:
+        project = prepare_mini(out, fetched, shown.say, with_geo=not without_geo)
     click.echo(f"wrote {project}; train on it with: tracks train {project} -o mymodel/")
 
 
@@ -75,6 +75,6 @@ def demo(prepared: Path, out: Path, cache: Path) -> None:
     from tracks.mini import prepare_demo
     from tracks.mini.sources import Cache
 
-    with bar("preparing") as shown:
-        prepare_demo(prepared, out, Cache(cache, None, shown.say))
+    with bar("preparing") as shown, Cache(cache, None, shown.say) as fetched:
+        prepare_demo(prepared, out, fetched)
     click.echo(f"wrote {out}")

@@ -111,7 +111,8 @@ _MADE = (
 def _provenance() -> str:
     """Return a page that says where each file comes from and under which terms."""
     rows = [
-        f"| `{file}` | {source.content} | {source.package}, `{source.name}` | {source.licence} | `{source.sha256[:16]}` |"
+        f"| `{file}` | {source.content} | {source.package}, `{source.name}` | {source.licence} | "
+        f"`{source.sha256[:16]}` |"
         for file, made_of in _MADE
         for source in made_of
     ]
@@ -127,10 +128,10 @@ def _provenance() -> str:
             *rows,
             "",
             f"Sequence is GRCh37/hg19, real bases in {spans} and N elsewhere (on chr22 also in the short gaps of the "
-            "alignment). Tracks are 128-bp bins, restricted to those spans; bins with fewer than 64 known bases are left "
-            "out. Methylation is lifted from hg18, and CpGs that the files omit because no read was methylated are put "
-            "back at 0. LADs of cardiac myocytes and liver (Shah et al. 2023, GEO GSM5669183 and GSM5669232) trained the "
-            "model and are not passed on here, so those two tracks are predicted only.",
+            "alignment). Tracks are 128-bp bins, restricted to those spans; bins with fewer than 64 known bases are "
+            "left out. Methylation is lifted from hg18; CpGs that the files omit because no read was methylated are "
+            "put back at 0. LADs of cardiac myocytes and liver (Shah et al. 2023, GEO GSM5669183 and GSM5669232) "
+            "trained the model and are not passed on here, so those two tracks are predicted only.",
             "",
             "Cite: Guelen et al. 2008, Nature 453:948 (LADs); Lister et al. 2009, Nature 462:315 (methylation); "
             "Shah et al. 2023, Genome Biology 24:16 (cardiac and liver LADs).",
