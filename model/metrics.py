@@ -41,8 +41,10 @@ def pearson(predicted: np.ndarray, observed: np.ndarray, block: np.ndarray) -> C
 
     def weighted(weights: np.ndarray) -> np.ndarray:
         n, sx, sy, sxx, syy, sxy = (weights @ sums).T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            r: np.ndarray = (sxy - sx * sy / n) / np.sqrt((sxx - sx * sx / n) * (syy - sy * sy / n))
+        spread = (sxx - sx * sx / n) * (syy - sy * sy / n)
+        # A draw in which either is constant has no correlation; rounding leaves a little spread then.
+        defined = spread > 1e-12 * sxx * syy
+        r: np.ndarray = np.where(defined, (sxy - sx * sy / n) / np.sqrt(np.where(defined, spread, 1.0)), np.nan)
         return r
 
     return weighted

@@ -1,4 +1,4 @@
-"""bigWig files of binned values: pybigtools writes them, pyBigWig reads exact intervals (facts/viewer.md T9, T10)."""
+"""bigWig files of binned values. ``tracks.bigwig_writer`` writes them, pyBigWig reads their intervals."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import numpy as np
 import pybigtools
 import pyBigWig
 
-from tracks.errors import TracksError
+from tracks.bigwig_writer import MAGIC, BigWigWriter, cut
+from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside
 from tracks.grid import BIN
 from tracks.regions import Region, check_chrom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_READ_PIECE = 1 << 24
+_READ_PIECE = 1 << 20
+_FIRST_ZOOM = 10 * BIN
+
+# The first four bytes, in either byte order (Kent et al. 2010, supplement).
+_KINDS = {MAGIC: "bigWig", 0x8789F2EB: "bigBed"}
 
 
 @dataclass(frozen=True)
@@ -30,61 +35,82 @@ class Bins:
     values: np.ndarray
 
 
-def intervals(bins: Bins, chrom_length: int) -> Iterator[tuple[str, int, int, float]]:
-    """Yield (chrom, start, end, value), 0-based, of the bins that have a value; equal neighbours are joined.
+def runs(bins: Bins, chrom_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return starts and ends (int64 bases, 0-based half-open) and values (float32) of the bins that have a value;
+    equal neighbours are joined.
 
     The last bin of a chromosome is cut at its end. Raises ValueError for bins outside the chromosome.
     """
     values = bins.values
     if bins.first < 0 or (bins.first + len(values) - 1) * BIN >= chrom_length:
         raise ValueError(f"bins {bins.first} to {bins.first + len(values)} leave {bins.chrom} ({chrom_length} bases)")
-    if not len(values):
-        return
-    same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
-    run_starts = np.concatenate([[0], np.flatnonzero(~same) + 1])
-    run_ends = np.append(run_starts[1:], len(values))
-    kept = np.isfinite(values[run_starts])
-    starts = ((bins.first + run_starts[kept]) * BIN).tolist()
-    ends = np.minimum((bins.first + run_ends[kept]) * BIN, chrom_length).tolist()
-    for start, end, value in zip(starts, ends, values[run_starts[kept]].tolist(), strict=True):
-        yield bins.chrom, start, end, value
+    changes = np.ones(len(values) + 1, bool)
+    changes[1:-1] = values[1:] != values[:-1]  # NaN is no neighbour of anything, and is dropped below
+    edges = np.flatnonzero(changes)
+    starts, ends = edges[:-1], edges[1:]
+    kept = np.isfinite(values[starts])
+    starts, ends = starts[kept], ends[kept]
+    return (bins.first + starts) * BIN, np.minimum((bins.first + ends) * BIN, chrom_length), values[starts]
+
+
+def in_order(pieces: Iterable[Bins], chrom_sizes: Mapping[str, int]) -> Iterator[Bins]:
+    """Pass pieces on. Raises ValueError where they leave the order of ``chrom_sizes`` and starts, or overlap."""
+    ranks = {chrom: rank for rank, chrom in enumerate(chrom_sizes)}
+    last = (-1, 0)
+    for piece in pieces:
+        here = (ranks[piece.chrom], piece.first)
+        if here < last:
+            raise ValueError(f"bins of {piece.chrom} from {piece.first} on come out of order, or twice")
+        yield piece
+        last = (here[0], piece.first + len(piece.values))
 
 
 def write_bigwig(path: Path, chrom_sizes: Mapping[str, int], pieces: Iterable[Bins]) -> None:
     """Write binned values to one bigWig with zoom levels; NaN is left out. Existing files are replaced.
 
     Pieces come in the order of ``chrom_sizes`` and by start, without overlap; they are read once, as a stream.
-    Raises TracksError when the file cannot be written; nothing is left under ``path`` then.
+    The file names every chromosome of ``chrom_sizes``. Raises ValueError when pieces do not come so, and TracksError
+    when the file cannot be written or there is no value to write; nothing is left under ``path`` then.
     """
-    failure: list[BaseException] = []
+    too_long = next((chrom for chrom, length in chrom_sizes.items() if length >= 1 << 32), None)
+    if too_long is not None:
+        raise TracksError(
+            f"cannot write the bigWig {path}: {too_long} is too long for the format (4,294,967,295 bases)"
+        )
+    with written_beside(path) as beside, BigWigWriter(beside, chrom_sizes, _FIRST_ZOOM) as writer:
+        for piece in in_order(pieces, chrom_sizes):
+            writer.add(piece.chrom, *runs(piece, chrom_sizes[piece.chrom]))
+        if not writer.bases:
+            raise TracksError(f"cannot write the bigWig {path}: there is no value to write")
 
-    def values() -> Iterator[tuple[str, int, int, float]]:
-        # pybigtools swallows an exception of its input and ends the file there, so it is carried around it.
-        try:
-            for piece in pieces:
-                yield from intervals(piece, chrom_sizes[piece.chrom])
-        except BaseException as error:  # KeyboardInterrupt too
-            failure.append(error)
 
-    with written_beside(path) as beside:
-        try:
-            pybigtools.open(str(beside), "w").write(dict(chrom_sizes), values())
-        except Exception as error:
-            raise TracksError(f"cannot write the bigWig {path}: {error}") from error
-        if failure:
-            raise failure[0]
+def _checked(path: Path) -> pybigtools.BBIReader:
+    """Open a bigWig with pybigtools, which refuses damaged headers that make pyBigWig end the process."""
+    # The first bytes are read before the libraries see the file, because these take a bigBed and print errors.
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no bigWig file {path}") from error
+    except OSError as error:
+        raise TracksError(f"cannot read {path}: {error.strerror}") from error
+    kinds = {_KINDS.get(int.from_bytes(head, "little")), _KINDS.get(int.from_bytes(head, "big"))}
+    if "bigBed" in kinds:
+        raise TracksError(f"cannot read {path}: it is a bigBed file, not a bigWig")
+    if "bigWig" not in kinds:
+        raise TracksError(f"cannot read {path}: it is not a bigWig file")
+    try:
+        return pybigtools.open(str(path))
+    except (pybigtools.BBIReadError, OSError, ValueError, RuntimeError) as error:
+        raise TracksError(f"cannot read {path}: it is a damaged bigWig file ({error})") from error
 
 
 def _open(path: Path) -> pyBigWig.bigWigFile:
-    if not path.is_file():
-        raise TracksError(f"there is no bigWig file {path}")
+    _checked(path).close()
     try:
-        handle = pyBigWig.open(str(path))
+        return pyBigWig.open(str(path))
     except RuntimeError as error:
-        raise TracksError(f"cannot read {path}: it is not a bigWig file") from error
-    if not handle.isBigWig():
-        raise TracksError(f"cannot read {path}: it is a bigBed file, not a bigWig")
-    return handle
+        raise TracksError(f"cannot read {path}: it is a damaged bigWig file") from error
 
 
 def read_chrom_sizes(path: Path) -> dict[str, int]:
@@ -96,7 +122,7 @@ def read_chrom_sizes(path: Path) -> dict[str, int]:
 
 def read_bins(path: Path, region: Region) -> np.ndarray:
     """Return the mean of the covered bases of each 128-bp bin that touches a region, float32 ``[bins]``; NaN where
-    no base is covered. Exact: made from the intervals, never from zoom levels.
+    no base is covered or the chromosome has ended. Exact: made from the intervals, never from zoom levels.
 
     Raises TracksError when the file cannot be read or has no such chromosome.
     """
@@ -108,37 +134,41 @@ def read_bins(path: Path, region: Region) -> np.ndarray:
         pieces = []
         for start in range(first, last, step):
             edges = np.arange(start, min(start + step, last) + 1, dtype=np.int64) * BIN
-            found = handle.intervals(region.chrom, int(edges[0]), int(min(edges[-1], length))) or ()
+            found = _intervals(handle, path, region.chrom, int(edges[0]), int(min(edges[-1], length)))
             pieces.append(_binned(np.array(found, np.float64).reshape(-1, 3), edges))
         return np.concatenate(pieces)
 
 
+def _intervals(
+    handle: pyBigWig.bigWigFile, path: Path, chrom: str, start: int, end: int
+) -> Sequence[tuple[int, int, float]]:
+    if start >= end:
+        return ()
+    try:
+        return handle.intervals(chrom, start, end) or ()
+    except RuntimeError as error:
+        raise TracksError(f"cannot read {chrom}:{start + 1:,}-{end:,} from {path}: the file is damaged") from error
+
+
 def _binned(spans: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Average intervals ``[n, 3]`` (start, end, value; sorted, disjoint) over the bins between ``edges``."""
-    spans = spans[np.isfinite(spans[:, 2])]
-    if not len(spans):
-        return np.full(len(edges) - 1, np.nan, np.float32)
-    starts, ends, values = spans.T
-    if len(spans) == len(edges) - 1 and (starts == edges[:-1]).all() and (ends[:-1] == edges[1:-1]).all():
-        exact: np.ndarray = values.astype(np.float32)
-        return exact
-    # The running integrals of value and of coverage are straight lines between interval ends, so they are
-    # exact at the bin edges by interpolation.
-    at = np.stack([starts, ends], axis=1).ravel()
-    covered = np.repeat(np.cumsum(ends - starts), 2)
-    covered[0::2] -= ends - starts
-    area = np.repeat(np.cumsum((ends - starts) * values), 2)
-    area[0::2] -= (ends - starts) * values
-    bases = np.diff(np.interp(edges, at, covered))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.diff(np.interp(edges, at, area)) / bases
-    binned: np.ndarray = np.where(bases > 0.5, means, np.nan).astype(np.float32)
+    bins = len(edges) - 1
+    starts, ends, values = spans[np.isfinite(spans[:, 2])].T
+    starts = np.maximum(starts, edges[0]).astype(np.int64)
+    ends = np.minimum(ends, edges[-1]).astype(np.int64)
+    # Cut at the bin edges, so that a bin's sum sees no value of another bin.
+    owner, starts, ends = cut(starts, ends, BIN)
+    at, bases = starts // BIN - edges[0] // BIN, ends - starts
+    covered = np.bincount(at, bases, bins)
+    with np.errstate(invalid="ignore"):
+        binned: np.ndarray = (np.bincount(at, bases * values[owner], bins) / covered).astype(np.float32)
     return binned
 
 
 @dataclass(frozen=True)
 class BigWigSummary:
-    """What a bigWig file is: chromosome lengths, bases covered, and the range and mean of its values."""
+    """What a bigWig file is: chromosome lengths, bases covered, the range and mean of its values, and the bases
+    that one record of each zoom level spans."""
 
     chrom_sizes: dict[str, int]
     covered: int
@@ -150,13 +180,11 @@ class BigWigSummary:
 
 def summarise_bigwig(path: Path) -> BigWigSummary:
     """Return what a bigWig file is. Raises TracksError when it cannot be read."""
-    if not path.is_file():
-        raise TracksError(f"there is no bigWig file {path}")
+    reader = _checked(path)
     try:
-        reader = pybigtools.open(str(path))
         summary = reader.info()["summary"]
     except (pybigtools.BBIReadError, OSError, ValueError, RuntimeError) as error:
-        raise TracksError(f"cannot read {path}: it is not a bigWig file ({error})") from error
+        raise TracksError(f"cannot read {path}: it is a damaged bigWig file ({error})") from error
     return BigWigSummary(
         chrom_sizes=dict(reader.chroms()),
         covered=int(summary["basesCovered"]),

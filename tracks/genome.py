@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +17,7 @@ from tracks.errors import TracksError, UsageError
 from tracks.regions import check_chrom
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 N = 4
@@ -29,6 +31,11 @@ for _letters, _code in (("Aa", 0), ("Cc", 1), ("Gg", 2), ("Tt", 3), ("NnXxRrYySs
 _DIGEST_PIECE = 1 << 23
 
 
+def demo_genome() -> Path:
+    """Return the embedded part of hg19 (chr20 and chr22; real bases where the demo looks, N elsewhere)."""
+    return Path(__file__).parent / "demo" / "hg19_demo.fa.gz"
+
+
 class Genome:
     """A FASTA file (plain or bgzip) with its index, which is built beside it when missing.
 
@@ -40,8 +47,6 @@ class Genome:
         self.path = Path(path)
         self._local = threading.local()
         self._digests: dict[str, str] = {}
-        if not self.path.is_file():
-            raise UsageError(f"there is no FASTA file {self.path}")
         _ensure_index(self.path)
         handle = self._handle()
         self.chrom_sizes: dict[str, int] = dict(zip(handle.references, handle.lengths, strict=True))
@@ -61,13 +66,14 @@ class Genome:
     def _handle(self) -> pysam.FastaFile:
         # htslib handles hold a file position, so each thread has its own.
         if not hasattr(self._local, "handle"):
-            verbosity = pysam.set_verbosity(0)
             try:
-                self._local.handle = pysam.FastaFile(str(self.path))
+                with _quiet():
+                    self._local.handle = pysam.FastaFile(str(self.path))
             except (OSError, ValueError) as error:
-                raise TracksError(f"cannot read the FASTA file {self.path}: {error}") from error
-            finally:
-                pysam.set_verbosity(verbosity)
+                raise TracksError(
+                    f"cannot read the FASTA file {self.path}: {error}; "
+                    f"if its index is damaged, delete {self.path}.fai and run again"
+                ) from error
         handle: pysam.FastaFile = self._local.handle
         return handle
 
@@ -97,9 +103,13 @@ class Genome:
 
     def _fetch(self, chrom: str, start: int, end: int) -> bytes:
         try:
-            sequence = self._handle().fetch(chrom, start, end).encode()
+            with _quiet():
+                sequence = self._handle().fetch(chrom, start, end).encode()
         except (OSError, ValueError) as error:
-            raise TracksError(f"cannot read {chrom}:{start + 1:,}-{end:,} from {self.path}: {error}") from error
+            raise TracksError(
+                f"cannot read {chrom}:{start + 1:,}-{end:,} from {self.path}: {error}; "
+                "its index may be of another file (delete the .fai and run again)"
+            ) from error
         if len(sequence) != end - start:
             raise TracksError(
                 f"{self.path} ends early: {chrom}:{start + 1:,}-{end:,} gave {len(sequence):,} bases; "
@@ -119,17 +129,22 @@ def _encode(sequence: bytes, chrom: str, start: int, path: Path) -> np.ndarray:
 
 def _ensure_index(path: Path) -> None:
     """Build the .fai (and .gzi, for bgzip) beside a FASTA file, unless they are there."""
-    with path.open("rb") as file:
-        head = file.read(4)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no FASTA file {path}") from error
+    except OSError as error:
+        raise TracksError(f"cannot read the FASTA file {path}: {error.strerror}") from error
     if not head:
         raise TracksError(f"{path} is empty: a FASTA file starts with a line like >chr1")
     bgzip = head[:2] == b"\x1f\x8b"
     if bgzip and head[3] & 4 == 0:
         raise TracksError(f"{path} is gzip, which cannot be read by position; recompress it: gunzip it, then bgzip it")
-    if not bgzip and head[:1] not in b">;":
+    if not bgzip and head[:1] != b">":
         raise TracksError(f"{path} is not FASTA: it should start with '>', and starts with {head[:1]!r}")
     indexes = [Path(f"{path}.fai"), *([Path(f"{path}.gzi")] if bgzip else [])]
-    if all(index.is_file() for index in indexes):
+    if all(index.is_file() and index.stat().st_size for index in indexes):
         return
     if not os.access(path.parent, os.W_OK):
         raise TracksError(
@@ -137,16 +152,29 @@ def _ensure_index(path: Path) -> None:
             f"or have its owner run: samtools faidx {path}"
         )
     beside = [index.with_name(f"{index.name}.{os.getpid()}.partial") for index in indexes]
-    verbosity = pysam.set_verbosity(0)
     try:
         options = ["--fai-idx", str(beside[0]), *(["--gzi-idx", str(beside[1])] if bgzip else [])]
-        pysam.faidx(*options, str(path))
+        with _quiet():
+            pysam.faidx(*options, str(path))
         for made, final in zip(beside, indexes, strict=True):
             made.replace(final)
-    except (pysam.utils.SamtoolsError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise TracksError(f"cannot index the FASTA file {path}: {reason}") from error
+    except pysam.utils.SamtoolsError as error:
+        raise TracksError(
+            f"cannot index the FASTA file {path}: it is cut short, or not a line like >chr1 and lines of one length "
+            "(but for the last) for each sequence"
+        ) from error
+    except OSError as error:
+        raise TracksError(f"cannot index the FASTA file {path}: {error.strerror}") from error
     finally:
-        pysam.set_verbosity(verbosity)
         for made in beside:
             made.unlink(missing_ok=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep htslib from printing what is raised as an error anyway."""
+    verbosity = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(verbosity)

@@ -83,8 +83,14 @@ def load_project(path: Path) -> Project:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}, {where}: {first['msg']}, found {first['input']!r}") from error
-    slugs = [entry.track.slug for entry in project.track]
+        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+        raise UsageError(f"{path}, {where}: {first['msg']}{found}") from error
+    slugs = []
+    for at, entry in enumerate(project.track):
+        try:
+            slugs.append(entry.track.slug)
+        except TracksError as error:
+            raise UsageError(f"{path}, track.{at}: {error}") from error
     twice = {slug for slug in slugs if slugs.count(slug) > 1}
     if twice:
         raise UsageError(f"{path}: two tracks would both be written as '{twice.pop()}'; give them other names")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def check_chrom(chrom: str, chrom_sizes: Mapping[str, int], where: str) -> None:
     else:
         names = list(chrom_sizes)
         hint = f"it has {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-    raise UsageError(f"{where}: the genome has no chromosome '{chrom}'; {hint}")
+    raise UsageError(f"{where}: the genome has no chromosome {chrom!r}; {hint}")
 
 
 def parse_region(text: str, chrom_sizes: Mapping[str, int]) -> Region:
@@ -60,7 +61,7 @@ def parse_region(text: str, chrom_sizes: Mapping[str, int]) -> Region:
     number, before 1, past the chromosome's end, or reversed.
     """
     text = text.strip()
-    where = f"region '{text}'"
+    where = f"region {text!r}"
     # A name may itself hold a colon (HLA contigs), so a whole name wins over name:span, as in samtools.
     if text in chrom_sizes:
         return Region(text, 0, chrom_sizes[text])
@@ -70,12 +71,12 @@ def parse_region(text: str, chrom_sizes: Mapping[str, int]) -> Region:
     if not chrom:
         raise UsageError(f"{where} names no chromosome; write it like chr20:10,000,000-10,400,000")
     check_chrom(chrom, chrom_sizes, where)
-    match = re.fullmatch(r"([\d,]+)(?:(-)([\d,]+)?)?", span.replace(" ", ""))
-    if match is None or not match[1].strip(","):
-        raise UsageError(f"{where}: '{span}' is not a span; write it like {chrom}:10,000,000-10,400,000")
+    first_text, _, last_text = span.replace(" ", "").replace(",", "").partition("-")
+    if not _is_position(first_text) or not _is_position(last_text or "1"):
+        raise UsageError(f"{where}: {span!r} is not a span; write it like {chrom}:10,000,000-10,400,000")
     length = chrom_sizes[chrom]
-    first = int(match[1].replace(",", ""))
-    last = int(match[3].replace(",", "")) if match[3] and match[3].strip(",") else length
+    first = int(first_text)
+    last = int(last_text) if last_text else length
     if first < 1:
         raise UsageError(f"{where}: positions are counted from 1, and this starts at {first}")
     if first > length or last > length:
@@ -83,6 +84,11 @@ def parse_region(text: str, chrom_sizes: Mapping[str, int]) -> Region:
     if last < first:
         raise UsageError(f"{where} is reversed: it starts at {first:,} and ends at {last:,}")
     return Region(chrom, first - 1, last)
+
+
+def _is_position(text: str) -> bool:
+    # No chromosome needs more digits, and Python refuses to read thousands of them.
+    return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
 def read_bed(path: Path, chrom_sizes: Mapping[str, int]) -> list[Region]:
@@ -94,11 +100,14 @@ def read_bed(path: Path, chrom_sizes: Mapping[str, int]) -> list[Region]:
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip() or line.startswith(("#", "track", "browser")):
+                if not line.strip() or line.startswith("#") or line.split(None, 1)[0] in ("track", "browser"):
                     continue
                 regions.append(_bed_region(line.rstrip("\n"), f"{path}, line {number}", chrom_sizes))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TracksError(f"cannot read the BED file {path}: {error}") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no BED file {path}") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TracksError(f"cannot read the BED file {path}: {reason}") from error
     if not regions:
         raise UsageError(f"{path} holds no regions; a BED line is: chromosome, start, end, tab-separated")
     return regions
@@ -110,8 +119,8 @@ def _bed_region(line: str, where: str, chrom_sizes: Mapping[str, int]) -> Region
         raise UsageError(f"{where}: a BED line needs three columns (chromosome, start, end), found {len(fields)}")
     chrom, start, end = fields[:3]
     check_chrom(chrom, chrom_sizes, where)
-    if not (start.strip().isdecimal() and end.strip().isdecimal()):
-        raise UsageError(f"{where}: start and end must be whole numbers, found '{start}' and '{end}'")
+    if not (_is_position(start.strip()) and _is_position(end.strip())):
+        raise UsageError(f"{where}: start and end must be whole numbers, found {start!r} and {end!r}")
     if int(end) <= int(start):
         raise UsageError(f"{where}: the region is empty or reversed: start {int(start):,}, end {int(end):,}")
     if int(end) > chrom_sizes[chrom]:

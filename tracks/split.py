@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -30,7 +31,8 @@ class Block:
 
 
 def read_split(path: Path) -> tuple[Block, ...]:
-    """Read a split: BED with the fold (train, valid or test) in column 4. Raises TracksError naming a bad line."""
+    """Read a split: BED with the fold (train, valid or test) in column 4. Raises TracksError naming a bad line
+    or two blocks that overlap."""
     blocks = []
     try:
         lines = path.read_text().splitlines()
@@ -40,10 +42,15 @@ def read_split(path: Path) -> tuple[Block, ...]:
         if not line.strip() or line.startswith("#"):
             continue
         fields = line.split("\t")
-        if len(fields) < 4 or fields[3] not in get_args(Fold) or not (fields[1] + fields[2]).isdecimal():
+        spans = len(fields) > 3 and fields[1].isdecimal() and fields[2].isdecimal() and int(fields[1]) < int(fields[2])
+        if not spans or fields[3] not in get_args(Fold):
             raise TracksError(
                 f"{path}, line {number}: it needs chromosome, start, end, train|valid|test; found '{line}'"
             )
         fold: Fold = fields[3]  # type: ignore[assignment]
         blocks.append(Block(Region(fields[0], int(fields[1]), int(fields[2])), fold))
+    in_order = sorted(block.region for block in blocks)
+    for one, other in itertools.pairwise(in_order):
+        if one.chrom == other.chrom and other.start < one.end:
+            raise TracksError(f"{path}: the blocks {one} and {other} overlap; a base belongs to one fold")
     return tuple(blocks)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracks.errors import TracksError
+from tracks.errors import TracksError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Track:
     @property
     def slug(self) -> str:
         """The name as files and addresses write it: ``CpG methylation IMR90`` is ``cpg_methylation_imr90``."""
-        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+        return slug_of(self.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the track as JSON-ready values."""
@@ -65,3 +69,26 @@ class Track:
     def from_json(cls, fields: dict[str, Any]) -> Track:
         """Make the track again from ``to_json``."""
         return cls(**{**fields, "transform": Affine(**fields["transform"])})
+
+
+def slug_of(name: str) -> str:
+    """Return a name as files and addresses write it: small letters and digits, joined by underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def select_tracks(tracks: Sequence[Track], names: Sequence[str]) -> tuple[Track, ...]:
+    """Return the tracks of those names (or slugs; upper and lower case alike), each once, in the order of ``tracks``.
+
+    Raises UsageError that suggests the nearest name when there is no such track.
+    """
+    by_slug = {track.slug: track for track in tracks}
+    wanted = set()
+    for name in names:
+        slug = slug_of(name)
+        if slug not in by_slug:
+            near = difflib.get_close_matches(slug, by_slug, n=1, cutoff=0.4)
+            hint = f"did you mean '{by_slug[near[0]].name}'?" if near else ""
+            known = ", ".join(f"'{track.name}'" for track in tracks[:8]) + (", ..." if len(tracks) > 8 else "")
+            raise UsageError(f"there is no track '{name}'; {hint or f'there are {known}'}")
+        wanted.add(slug)
+    return tuple(track for track in tracks if track.slug in wanted)

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 import platformdirs
 
+from tracks.errors import UsageError
+
 _CACHE = Path(platformdirs.user_cache_dir("tracks")) / "sources"
 
 _lads = click.option(
@@ -47,10 +49,12 @@ def mini(out: Path, lads: Path | None, without_geo: bool, cache: Path) -> None:
     """
     from tracks.cli.progress import bar
     from tracks.mini import prepare_mini
-    from tracks.mini.sources import Cache
+    from tracks.mini.cache import Cache
 
-    with bar("preparing") as shown, Cache(cache, lads, shown.say) as fetched:
-        project = prepare_mini(out, fetched, shown.say, with_geo=not without_geo)
+    if lads is not None and without_geo:
+        raise UsageError("--lads names the files that --without-geo leaves out; give one of them")
+    with bar("preparing") as shown:
+        project = prepare_mini(out, Cache(cache, lads, shown.say), shown.say, shown.update, with_geo=not without_geo)
     click.echo(f"wrote {project}; train on it with: tracks train {project} -o mymodel/")
 
 
@@ -73,8 +77,8 @@ def demo(prepared: Path, out: Path, cache: Path) -> None:
     """
     from tracks.cli.progress import bar
     from tracks.mini import prepare_demo
-    from tracks.mini.sources import Cache
+    from tracks.mini.cache import Cache
 
-    with bar("preparing") as shown, Cache(cache, None, shown.say) as fetched:
-        prepare_demo(prepared, out, fetched)
+    with bar("preparing") as shown:
+        prepare_demo(prepared, out, Cache(cache, say=shown.say), shown.update)
     click.echo(f"wrote {out}")

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import gzip
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracks.bigwig import Bins, read_bins, write_bigwig
+from tracks.bigwig import Bins, read_bins, read_chrom_sizes, write_bigwig
+from tracks.errors import UsageError
 from tracks.files import written_beside
 from tracks.genome import Genome
 from tracks.grid import BIN
 from tracks.mini import labels, sequence, sources
-from tracks.mini.prepare import CARDIAC, LIVER, METHYLATION, SPLIT, TIG3, Label
+from tracks.mini.methylation import REPAIR_COVERAGE, REPAIR_REACH
+from tracks.mini.prepare import (
+    CARDIAC,
+    GENOME,
+    LIVER,
+    METHYLATION,
+    MIN_KNOWN_BASES,
+    SPLIT,
+    TIG3,
+    Label,
+    write_text,
+)
 from tracks.mini.sequence import CHROM_SIZES
 from tracks.regions import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tracks.mini.sources import Cache
+    from tracks.mini.cache import Cache
 
 KEPT = {
     "chr20": ((9_000_000, 16_000_000), (44_000_000, 51_000_000)),
@@ -30,42 +44,66 @@ KEPT = {
 _OBSERVED = (METHYLATION, TIG3)
 
 
-def prepare_demo(mini: Path, out: Path, cache: Cache) -> None:
+def prepare_demo(
+    mini: Path, out: Path, cache: Cache, progress: Callable[[int, int], None] = lambda done, total: None
+) -> None:
     """Make the embedded demo data in ``out`` from what ``prepare_mini`` made in ``mini``.
 
-    Observed tracks are those whose licence lets us pass them on; the GEO ones are predicted only.
-    Raises TracksError when a source is missing.
+    The two observed tracks come from packages that may be passed on; the GEO ones are predicted only. The same
+    input gives the same bytes. Other files in ``out`` stay as they are.
+    Raises UsageError when ``mini`` holds no prepared data, TracksError when a source cannot be fetched.
     """
-    genome = Genome(mini / "genome" / "hg19.fa.gz")
-    sizes = {chrom: CHROM_SIZES[chrom] for chrom in KEPT}
-    out.mkdir(parents=True, exist_ok=True)
+    missing = [
+        name for name in (GENOME, *(f"observed/{label.slug}.bw" for label in _OBSERVED)) if not (mini / name).is_file()
+    ]
+    if missing:
+        raise UsageError(f"{mini} holds no {missing[0]}; make the folder with: tracks data mini -o {mini}")
+    files: list[tuple[str, Callable[[Path], None]]] = [
+        ("hg19_demo.fa.gz", lambda path: _write_genome(path, mini / GENOME)),
+        *((f"observed/{label.slug}.bw", partial(_write_observed, mini=mini, label=label)) for label in _OBSERVED),
+        ("cpg_islands.bed.gz", lambda path: _write_intervals(path, cache.get(sources.CPG_ISLANDS))),
+        ("lads_tig3.bed.gz", lambda path: _write_intervals(path, cache.get(sources.LADS_TIG3))),
+        ("genes.tsv.gz", lambda path: _write_gzip(path, _gene_models(cache.get(sources.GENE_MODELS)))),
+        ("split.bed", lambda path: write_text(path, _split_text())),
+        ("tracks.toml", lambda path: write_text(path, _project_text())),
+    ]
+    for number, (name, write) in enumerate(files):
+        progress(number, len(files))
+        write(out / name)
+    write_text(out / "PROVENANCE.md", _provenance(out, [name for name, _ in files]))
+    progress(len(files), len(files))
+
+
+def _write_genome(path: Path, whole: Path) -> None:
     letters = np.frombuffer(b"ACGTN", np.uint8)
-    sequence.write_fasta(
-        out / "hg19_demo.fa.gz",
-        {chrom: sequence.masked(letters[genome.codes(chrom, 0, sizes[chrom])], KEPT[chrom]) for chrom in KEPT},
-    )
-    for label in _OBSERVED:
-        observed = mini / "observed" / f"{label.slug}.bw"
-        chroms = [chrom for chrom in KEPT if label is not METHYLATION or chrom == "chr22"]
-        spans = [Region(chrom, -(-start // BIN) * BIN, end) for chrom in chroms for start, end in KEPT[chrom]]
-        pieces = (Bins(span.chrom, span.start // BIN, read_bins(observed, span)) for span in spans)
-        write_bigwig(out / "observed" / f"{label.slug}.bw", sizes, pieces)
-    for name, source in (("cpg_islands", sources.CPG_ISLANDS), ("lads_tig3", sources.LADS_TIG3)):
-        bed = cache.get(source)
-        rows = [
-            f"{chrom}\t{start}\t{end}\n"
-            for chrom in KEPT
-            for start, end in sorted(labels.read_intervals(bed, chrom).tolist())
-        ]
-        _write_gzip(out / f"{name}.bed.gz", "".join(rows))
-    _write_gzip(out / "genes.tsv.gz", _gene_models(cache.get(sources.GENE_MODELS)))
-    for name, text in (
-        ("split.bed", _split_text()),
-        ("tracks.toml", _project_text()),
-        ("PROVENANCE.md", _provenance()),
-    ):
-        with written_beside(out / name) as beside:
-            beside.write_text(text)
+    with Genome(whole) as genome:
+        kept = {
+            chrom: sequence.masked(letters[genome.codes(chrom, 0, CHROM_SIZES[chrom])], KEPT[chrom]) for chrom in KEPT
+        }
+    sequence.write_fasta(path, kept)
+
+
+def _write_observed(path: Path, mini: Path, label: Label) -> None:
+    """Write the bins of a track that lie wholly in the kept spans (or end with the chromosome)."""
+    whole = mini / "observed" / f"{label.slug}.bw"
+    sizes = {chrom: CHROM_SIZES[chrom] for chrom in KEPT}
+    observed = read_chrom_sizes(whole)
+    pieces = []
+    for chrom in (chrom for chrom in KEPT if chrom in observed):
+        for start, end in KEPT[chrom]:
+            first = -(-start // BIN)
+            inner = Region(chrom, first * BIN, end if end == sizes[chrom] else end // BIN * BIN)
+            pieces.append(Bins(chrom, first, read_bins(whole, inner)))
+    write_bigwig(path, sizes, pieces)
+
+
+def _write_intervals(path: Path, bed: Path) -> None:
+    rows = [
+        f"{chrom}\t{start}\t{end}\n"
+        for chrom in KEPT
+        for start, end in sorted(labels.read_intervals(bed, chrom).tolist())
+    ]
+    _write_gzip(path, "".join(rows))
 
 
 def _write_gzip(path: Path, text: str) -> None:
@@ -98,43 +136,74 @@ def _project_text() -> str:
     return head + "".join(entry(label) for label in (METHYLATION, TIG3, CARDIAC, LIVER))
 
 
-_MADE = (
-    ("hg19_demo.fa.gz", (sources.CHR20, sources.CHR22_ALIGNMENT, sources.CHR22_PIECE)),
-    ("observed/cpg_methylation_imr90.bw", METHYLATION.made_of),
-    ("observed/lmnb1_lad_tig_3.bw", TIG3.made_of),
-    ("cpg_islands.bed.gz", (sources.CPG_ISLANDS,)),
-    ("lads_tig3.bed.gz", (sources.LADS_TIG3,)),
-    ("genes.tsv.gz", (sources.GENE_MODELS,)),
-)
+_MADE = {
+    "hg19_demo.fa.gz": (
+        (sources.CHR20, sources.CHR22_ALIGNMENT, sources.CHR22_PIECE),
+        "sequence put together at its coordinates, upper case, N outside the kept spans",
+    ),
+    "observed/cpg_methylation_imr90.bw": (
+        METHYLATION.made_of,
+        "lifted from hg18, omitted unmethylated CpGs restored, averaged over each bin by coverage",
+    ),
+    "observed/lmnb1_lad_tig_3.bw": (TIG3.made_of, "covered fraction of each bin"),
+    "cpg_islands.bed.gz": ((sources.CPG_ISLANDS,), "rows of chr20 and chr22"),
+    "lads_tig3.bed.gz": ((sources.LADS_TIG3,), "rows of chr20 and chr22"),
+    "genes.tsv.gz": ((sources.GENE_MODELS,), "rows of chr20 and chr22, columns named"),
+}
 
 
-def _provenance() -> str:
-    """Return a page that says where each file comes from and under which terms."""
-    rows = [
-        f"| `{file}` | {source.content} | {source.package}, `{source.name}` | {source.licence} | "
-        f"`{source.sha256[:16]}` |"
-        for file, made_of in _MADE
-        for source in made_of
+def _provenance(out: Path, names: Sequence[str]) -> str:
+    """Return a page that says where each file comes from, under which terms, and what was done to it."""
+    used = list(dict.fromkeys(source for made_of, _ in _MADE.values() for source in made_of))
+    made = [
+        f"| `{name}` | {', '.join(f'`{s.name}`' for s in made_of)} | {what} |"
+        for name, (made_of, what) in _MADE.items()
     ]
-    spans = ", ".join(f"{chrom}:{start + 1:,}-{end:,}" for chrom in KEPT for start, end in KEPT[chrom])
-    return "\n".join(
-        [
-            "# Where the demo data comes from",
-            "",
-            "Made by `tracks data mini -o mini/` and `tracks data demo --mini mini/ -o tracks/demo`, from these files:",
-            "",
-            "| file here | what | package and file | licence | SHA-256 (first 16) |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-            f"Sequence is GRCh37/hg19, real bases in {spans} and N elsewhere (on chr22 also in the short gaps of the "
-            "alignment). Tracks are 128-bp bins, restricted to those spans; bins with fewer than 64 known bases are "
-            "left out. Methylation is lifted from hg18; CpGs that the files omit because no read was methylated are "
-            "put back at 0. LADs of cardiac myocytes and liver (Shah et al. 2023, GEO GSM5669183 and GSM5669232) "
-            "trained the model and are not passed on here, so those two tracks are predicted only.",
-            "",
-            "Cite: Guelen et al. 2008, Nature 453:948 (LADs); Lister et al. 2009, Nature 462:315 (methylation); "
-            "Shah et al. 2023, Genome Biology 24:16 (cardiac and liver LADs).",
-            "",
-        ]
-    )
+    origins = [
+        f"| `{item.name}` | {item.content} | {item.origin}, `{item.path}` | {item.licence} | `{item.sha256}` |"
+        for item in used
+    ]
+    present = [*names[:1], *(f"{names[0]}{index}" for index in (".fai", ".gzi")), *names[1:]]
+    checksums = [f"| `{name}` | {(out / name).stat().st_size:,} | `{sources.sha256(out / name)}` |" for name in present]
+    spans = ", ".join(str(Region(chrom, start, end)) for chrom in KEPT for start, end in KEPT[chrom])
+    return f"""\
+# Where the demo data comes from
+
+Made by `tracks data mini -o mini/` and `tracks data demo --mini mini/ -o tracks/demo`, which fetch the sources, check
+their digests and do everything described here. `split.bed` and `tracks.toml` are the project's own, and so is
+`loci.bed` where it is there: the places that the page opens at.
+
+| file here | made of | what was done |
+|---|---|---|
+{_lines(made)}
+
+Coordinates are GRCh37/hg19. Sequence is real in {spans}
+and N elsewhere (on chr22 also in the short gaps between the blocks of the alignment). Observed tracks are 128-bp bins
+inside those spans; bins with fewer than {MIN_KNOWN_BASES} known bases have no value, and for methylation neither have bins
+without a CpG. The methylation data lists only CpGs with a methylated read; every other CpG of the reference within
+{REPAIR_REACH:,} bases of a listed one is put back as unmethylated, with coverage {REPAIR_COVERAGE}.
+
+LADs of cardiac myocytes and liver (Shah et al. 2023, GEO GSM5669183 and GSM5669232) helped to train the model and are
+not passed on here, so these two tracks are predicted only.
+
+## Sources
+
+| file | what | from | licence | SHA-256 |
+|---|---|---|---|---|
+{_lines(origins)}
+
+## Files
+
+| file | bytes | SHA-256 |
+|---|---|---|
+{_lines(checksums)}
+
+## Please cite
+
+Guelen et al. 2008, Nature 453:948 (Tig-3 LADs); Lister et al. 2009, Nature 462:315 (IMR90 methylation); Shah et al.
+2023, Genome Biology 24:16 (cardiac and liver LADs).
+"""
+
+
+def _lines(rows: Sequence[str]) -> str:
+    return "\n".join(rows)

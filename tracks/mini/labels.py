@@ -1,4 +1,7 @@
-"""Labels at 128-bp bins: covered fractions of intervals, and domains lifted between builds."""
+"""Labels at 128-bp bins: the fraction of a bin that intervals cover.
+
+Intervals are int64 ``[n, 2]``, 0-based half-open, in any order unless said otherwise.
+"""
 
 from __future__ import annotations
 
@@ -7,70 +10,61 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracks.errors import TracksError
 from tracks.grid import BIN, bin_count
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pyliftover import LiftOver
-
-PIECE = 1_000
-"""Domains are lifted in pieces of this many bases; the calls lie on a 20-kb grid."""
-
 
 def read_intervals(path: Path, chrom: str) -> np.ndarray:
-    """Return the intervals of one chromosome of a gzip BED file, int64 ``[n, 2]``, 0-based half-open."""
-    with gzip.open(path, "rt") as lines:
-        rows = [line.split("\t")[1:3] for line in lines if line.startswith(f"{chrom}\t")]
-    return np.array(rows, np.int64).reshape(-1, 2)
+    """Return the intervals of one chromosome of a gzip BED file, in file order.
+
+    Raises TracksError when the file cannot be read or holds a line that is no interval.
+    """
+    try:
+        with gzip.open(path, "rt") as lines:
+            rows = [line.split()[1:3] for line in lines if line.split(None, 1)[:1] == [chrom]]
+        return np.array(rows, np.int64).reshape(-1, 2)
+    except (OSError, EOFError, ValueError) as error:
+        raise TracksError(f"cannot read the intervals of {chrom} in {path}: {error}") from error
 
 
-def covered(intervals: np.ndarray, chrom_length: int) -> np.ndarray:
-    """Return which bases any interval covers, bool ``[chrom_length]``."""
-    steps = np.zeros(chrom_length + 1, np.int32)
-    np.add.at(steps, np.minimum(intervals[:, 0], chrom_length), 1)
-    np.add.at(steps, np.minimum(intervals[:, 1], chrom_length), -1)
-    inside: np.ndarray = steps[:-1].cumsum() > 0
-    return inside
+def merged(intervals: np.ndarray) -> np.ndarray:
+    """Return the union of intervals as disjoint ones, by start; neighbours that touch are joined."""
+    if not len(intervals):
+        return intervals
+    starts, ends = intervals[np.argsort(intervals[:, 0], kind="stable")].T
+    reach = np.maximum.accumulate(ends)
+    first = np.concatenate([[True], starts[1:] > reach[:-1]])
+    return np.stack([starts[first], reach[np.append(first[1:], True)]], axis=1)
 
 
-def per_bin(bases: np.ndarray) -> np.ndarray:
-    """Count the true bases of each bin, int64 ``[bins]``; the last bin may be short."""
-    padded = np.zeros(bin_count(len(bases)) * BIN, bool)
-    padded[: len(bases)] = bases
-    counts: np.ndarray = padded.reshape(-1, BIN).sum(axis=1)
-    return counts
+def covered_bases(intervals: np.ndarray, chrom_length: int) -> np.ndarray:
+    """Count the bases of each bin that any interval covers, int64 ``[bins]``."""
+    disjoint = merged(np.clip(intervals, 0, chrom_length))
+    edges = np.arange(bin_count(chrom_length) + 1) * BIN
+    if not len(disjoint):
+        return np.zeros(len(edges) - 1, np.int64)
+    starts, ends = disjoint.T
+    # Bases covered before each edge: whole intervals, and the part of the one that the edge lies in.
+    before = np.concatenate([[0], np.cumsum(ends - starts)])
+    last = np.searchsorted(starts, edges, side="right") - 1
+    part = np.where(last >= 0, np.minimum(edges, ends[last]) - starts[last], 0)
+    return np.diff(before[np.maximum(last, 0)] + part)
 
 
 def covered_fraction(intervals: np.ndarray, chrom_length: int) -> np.ndarray:
     """Return the fraction of each bin that intervals cover, float32 ``[bins]``; a short last bin counts its bases."""
     sizes = np.minimum(chrom_length - np.arange(bin_count(chrom_length)) * BIN, BIN)
-    return (per_bin(covered(intervals, chrom_length)) / sizes).astype(np.float32)
+    return (covered_bases(intervals, chrom_length) / sizes).astype(np.float32)
 
 
-def lifted_pieces(chain: LiftOver, chrom: str, old_length: int) -> np.ndarray:
-    """Lift a chromosome in pieces: int64 ``[n, 3]`` of old start, new start and new end, 0-based half-open.
-
-    A piece is kept when both its ends lift to one place each, on the same chromosome and strand, at most a piece's
-    length further apart than before; so a piece that the chain splits or moves away is dropped.
-    """
-    pieces = []
-    for start in range(0, old_length - PIECE + 1, PIECE):
-        first, last = chain.convert_coordinate(chrom, start), chain.convert_coordinate(chrom, start + PIECE - 1)
-        if not first or not last or len(first) > 1 or len(last) > 1:
-            continue
-        (chrom_a, a, strand_a, _), (chrom_b, b, strand_b, _) = first[0], last[0]
-        if chrom_a == chrom_b == chrom and strand_a == strand_b and abs(b - a) < 2 * PIECE:
-            pieces.append((start, min(a, b), max(a, b) + 1))
-    return np.array(pieces, np.int64).reshape(-1, 3)
-
-
-def lifted_fraction(domains: np.ndarray, pieces: np.ndarray, chrom_length: int) -> np.ndarray:
-    """Return the covered fraction of each bin of the new build, float32 ``[bins]``, NaN where less than half of the
-    bin was reached from the old one. ``domains`` are of the old build, ``[n, 2]``; a piece belongs to a domain that
-    holds its middle."""
-    middles = pieces[:, 0] + PIECE // 2
-    inside = ((middles[:, None] >= domains[:, 0]) & (middles[:, None] < domains[:, 1])).any(axis=1)
-    reached = per_bin(covered(pieces[:, 1:], chrom_length))
-    within = per_bin(covered(pieces[inside, 1:], chrom_length))
-    return np.where(reached >= BIN // 2, within / np.maximum(reached, 1), np.nan).astype(np.float32)
+def inside(positions: np.ndarray, intervals: np.ndarray) -> np.ndarray:
+    """Return which positions any interval holds, bool ``[n]``."""
+    disjoint = merged(intervals)
+    if not len(disjoint):
+        return np.zeros(len(positions), bool)
+    last = np.searchsorted(disjoint[:, 0], positions, side="right") - 1
+    held: np.ndarray = (last >= 0) & (positions < disjoint[last, 1])
+    return held

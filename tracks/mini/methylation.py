@@ -9,6 +9,7 @@ import numpy as np
 
 from tracks.errors import TracksError
 from tracks.grid import BIN, bin_count
+from tracks.mini.liftover import lift_positions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 REPAIR_REACH = 5_000
 """A CpG without a row counts as measured and unmethylated when a measured one lies within this many bases."""
 REPAIR_COVERAGE = 20
-
-_SITES = 494_728
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,51 +31,49 @@ class Sites:
 
 
 def read_bsseq(path: Path) -> Sites:
-    """Read bsseq's ``BS.chr22.rda`` (an R object of 494,728 CpGs and two replicates), replicates added up.
+    """Read bsseq's ``BS.chr22.rda``, an R object of CpGs with methylated (M) and total (Cov) reads of two replicates;
+    the replicates are added up. Its positions act as 0-based positions of the C (facts/data.md, trap 5).
 
-    Its positions act as 0-based positions of the C (facts/data.md, trap 5). The object's classes need R, so the
-    vectors are found by their lengths: the ranges' starts, then the methylated and the total counts.
+    Raises TracksError when rdata is not installed or the file is something else.
     """
     try:
         import rdata
     except ImportError as error:
         raise TracksError(
-            "reading R data needs the package 'rdata'; install tracks with it: tracks-genome[mini]"
+            "reading R data needs the Python package rdata; install tracks with it: pip install 'tracks-genome[mini]'"
         ) from error
-    vectors: list[np.ndarray] = []
-    _collect(rdata.parser.parse_file(path).object, vectors, set())
-    starts = [vector for vector in vectors if vector.size == _SITES and vector.max() > _SITES]
-    counts = [vector for vector in vectors if vector.size == 2 * _SITES]
-    if len(starts) != 1 or len(counts) != 2 or (counts[0] > counts[1]).any():
-        raise TracksError(f"{path} is not bsseq's BS.chr22: it should hold {_SITES:,} CpGs of two replicates")
-    methylated, coverage = (vector.reshape(2, -1).sum(axis=0).astype(np.int64) for vector in counts)
-    return Sites(starts[0].astype(np.int64), methylated, coverage)
+    try:
+        experiment = rdata.parser.parse_file(path).object.value[0]
+        starts = _slot(_slot(_slot(experiment, "rowRanges"), "ranges"), "start").value
+        assays = _slot(_slot(_slot(experiment, "assays"), "data"), "listData")
+        names = [name.value.decode() for name in _slot(assays, "names").value]
+        counts = dict(zip(names, (part.value.reshape(-1, len(starts)) for part in assays.value), strict=True))
+        methylated, coverage = (counts[name].sum(axis=0).astype(np.int64) for name in ("M", "Cov"))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, NotImplementedError) as error:
+        raise TracksError(f"{path} is not bsseq's BS.chr22: it holds no CpGs with M and Cov ({error})") from error
+    if (methylated > coverage).any():
+        raise TracksError(f"{path} is not bsseq's BS.chr22: it has more methylated reads than reads")
+    return Sites(starts.astype(np.int64), methylated, coverage)
 
 
-def _collect(node: Any, vectors: list[np.ndarray], seen: set[int]) -> None:
-    if node is None or id(node) in seen:
-        return
-    seen.add(id(node))
-    if isinstance(node, (list, tuple)):
-        for part in node:
-            _collect(part, vectors, seen)
-    elif isinstance(node, np.ndarray):
-        vectors.append(node)
-    elif hasattr(node, "info"):
-        _collect(node.value, vectors, seen)
-        _collect(node.attributes, vectors, seen)
+def _slot(node: Any, name: str) -> Any:
+    """Return an attribute of a parsed R object (S4 slots are attributes). The classes themselves would need R."""
+    pairs = node.attributes
+    while pairs is not None and pairs.info.type.name == "LIST":
+        tag = pairs.tag.referenced_object or pairs.tag
+        if tag.value.value == name.encode():
+            return pairs.value[0]
+        pairs = pairs.value[1]
+    raise KeyError(name)
 
 
 def lifted(sites: Sites, chain: LiftOver, chrom: str) -> Sites:
-    """Return the sites that lift to one place on the same chromosome and strand."""
-    places = [chain.convert_coordinate(chrom, position) for position in sites.positions.tolist()]
-    kept = [
-        (index, place[0][1])
-        for index, place in enumerate(places)
-        if place and len(place) == 1 and place[0][0] == chrom and place[0][2] == "+"
-    ]
-    index, positions = np.array(kept, np.int64).reshape(-1, 2).T
-    return Sites(positions, sites.methylated[index], sites.coverage[index])
+    """Return the sites that lift to one place on the same chromosome, at the C of its forward strand."""
+    positions, reverse = lift_positions(chain, chrom, sites.positions)
+    # Turned round, the C of a CpG is the forward strand's G; its own C is one base before.
+    positions = np.where(reverse, positions - 1, positions)
+    kept = positions >= 0
+    return Sites(positions[kept], sites.methylated[kept], sites.coverage[kept])
 
 
 def repaired(sites: Sites, codes: np.ndarray) -> Sites:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyliftover import LiftOver
 
 from tracks.bigwig import Bins, write_bigwig
 from tracks.files import written_beside
 from tracks.genome import Genome
 from tracks.grid import BIN, bin_count
 from tracks.mini import labels, methylation, sequence, sources
+from tracks.mini.liftover import lifted_fraction, lifted_pieces, read_chain
 from tracks.mini.sequence import CHROM_SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tracks.mini.sources import Cache, Source
+    from pyliftover import LiftOver
+
+    from tracks.mini.cache import Cache
+    from tracks.mini.sources import Source
+
+GENOME = "genome/hg19.fa.gz"
+"""Where the sequence lies in the prepared folder."""
 
 RECIPE = 1
 """Raised when the same sources would give other files."""
@@ -133,73 +140,123 @@ AUXILIARY = (
     Label("tss", _auxiliary("TSS"), (sources.TSS,)),
     Label("cpg_islands", _auxiliary("CpG islands"), (sources.CPG_ISLANDS,)),
 )
-_SEQUENCE = (sources.CHR20, sources.CHR22_ALIGNMENT, sources.CHR22_PIECE, sources.CHRX)
+SEQUENCE = (sources.CHR20, sources.CHR22_ALIGNMENT, sources.CHR22_PIECE, sources.CHRX)
 
 
-def prepare_mini(out: Path, cache: Cache, say: Callable[[str], None], *, with_geo: bool = True) -> Path:
+def prepare_mini(
+    out: Path,
+    cache: Cache,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    with_geo: bool = True,
+) -> Path:
     """Fetch and prepare the data; return the project file. What an earlier run finished is kept.
 
     ``with_geo`` false leaves out the two tracks whose domains come from GEO (cardiac myocytes and liver).
+    ``say`` is told what was made, ``progress`` how many files are done.
     Raises TracksError when a source cannot be fetched or is not the file that was meant.
     """
     chosen = (METHYLATION, TIG3, *((CARDIAC, LIVER) if with_geo else ()), *AUXILIARY)
     run = _Preparation(out, cache, say)
-    run.make("genome/hg19.fa.gz", _SEQUENCE, run.write_genome)
+    steps = [_Step(GENOME, SEQUENCE, run.write_genome)]
     for label in chosen:
-        run.make(f"observed/{label.slug}.bw", (*label.made_of, *_SEQUENCE), partial(run.write_label, label))
-    used = dict.fromkeys((*_SEQUENCE, *(source for label in chosen for source in label.made_of)))
-    _write_text(out / "sources.json", json.dumps([_provenance(source) for source in used], indent=2) + "\n")
-    _write_text(out / "split.bed", SPLIT)
-    _write_text(out / "tracks.toml", project_text(chosen))
+        made_of = (*label.made_of, *SEQUENCE)
+        steps.append(_Step(f"observed/{label.slug}.bw", made_of, partial(run.write_label, label)))
+    due = [step for step in steps if not run.finished(step)]
+    # Everything is fetched first, so that a source that cannot be had is known before the long work.
+    needed = dict.fromkeys(source for step in due for source in step.made_of)
+    total = len(needed) + len(steps)
+    for number, source in enumerate(needed):
+        progress(number, total)
+        cache.get(source)
+    for number, step in enumerate(steps, len(needed)):
+        progress(number, total)
+        run.make(step)
+    write_text(out / "split.bed", SPLIT)
+    write_text(out / "tracks.toml", project_text(chosen))
+    write_text(out / "sources.json", json.dumps(run.provenance(steps), indent=2) + "\n")
+    progress(total, total)
     return out / "tracks.toml"
 
 
 def project_text(chosen: tuple[Label, ...]) -> str:
     """Return the text of the project file for these labels."""
-    head = 'name = "mini"\ngenome = "genome/hg19.fa.gz"\nsplit = "split.bed"\nchrom_weight = { chrX = 0.5 }\n'
+    head = f'name = "mini"\ngenome = "{GENOME}"\nsplit = "split.bed"\nchrom_weight = {{ chrX = 0.5 }}\n'
     return head + "".join(f'\n[[track]]\n{label.entry}observed = "observed/{label.slug}.bw"\n' for label in chosen)
 
 
-def _provenance(source: Source) -> dict[str, str]:
-    return {
-        "package": source.package,
-        "client": source.client,
-        "file": source.path,
-        "sha256": source.sha256,
-        "licence": source.licence,
-        "content": source.content,
-    }
-
-
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file, whole or not at all."""
     with written_beside(path) as beside:
         beside.write_text(text)
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One file to make: its name in the folder, its sources, and what writes it and returns a note about it."""
+
+    name: str
+    made_of: tuple[Source, ...]
+    write: Callable[[Path], str]
+
+    @property
+    def key(self) -> str:
+        """A digest of the recipe and of every source: the file is made again when it changes."""
+        return hashlib.sha256("".join([str(RECIPE), *(source.sha256 for source in self.made_of)]).encode()).hexdigest()
+
+
+def _read_record(path: Path) -> dict[str, dict[str, str]]:
+    """Return what an earlier run finished; nothing when there was none or its record is damaged."""
+    try:
+        record: dict[str, dict[str, str]] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return record
+
+
 class _Preparation:
-    """One run: where it writes, and which outputs an earlier run finished from the same sources."""
+    """One run: where it writes, and which files an earlier run finished from the same sources."""
 
     def __init__(self, out: Path, cache: Cache, say: Callable[[str], None]) -> None:
         self.out, self.cache, self.say = out, cache, say
         self._record = out / "prepared.json"
-        self._finished: dict[str, str] = json.loads(self._record.read_text()) if self._record.exists() else {}
+        self._finished: dict[str, dict[str, str]] = _read_record(self._record)
         self._known: dict[str, np.ndarray] = {}
-        self._chains: dict[str, LiftOver] = {}
+        self._hg38: LiftOver | None = None
         self._pieces: dict[str, np.ndarray] = {}
 
-    def make(self, name: str, made_of: tuple[Source, ...], write: Callable[[Path], None]) -> None:
-        key = hashlib.sha256("".join([str(RECIPE), *(source.sha256 for source in made_of)]).encode()).hexdigest()
-        path = self.out / name
-        if path.exists() and self._finished.get(name) == key:
-            self.say(f"{name} is there already")
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
-        self._finished[name] = key
-        _write_text(self._record, json.dumps(self._finished, indent=2) + "\n")
-        self.say(f"wrote {name}")
+    def finished(self, step: _Step) -> bool:
+        """Whether the step's file is there, made from these sources, and unchanged since."""
+        record, path = self._finished.get(step.name, {}), self.out / step.name
+        return record.get("key") == step.key and path.is_file() and record.get("sha256") == sources.sha256(path)
 
-    def write_genome(self, path: Path) -> None:
+    def make(self, step: _Step) -> None:
+        """Make the step's file, unless it is finished."""
+        if self.finished(step):
+            self.say(f"{step.name} is there already: {self._finished[step.name]['note']}")
+            return
+        path = self.out / step.name
+        note = step.write(path)
+        self._finished[step.name] = {"key": step.key, "sha256": sources.sha256(path), "note": note}
+        write_text(self._record, json.dumps(self._finished, indent=2) + "\n")
+        self.say(f"wrote {step.name}: {note}")
+
+    def provenance(self, steps: Sequence[_Step]) -> dict[str, Any]:
+        """Return what every file was made of, and where that came from."""
+        used = dict.fromkeys(source for step in steps for source in step.made_of)
+        files = {
+            step.name: {
+                "sha256": self._finished[step.name]["sha256"],
+                "made_of": [source.name for source in step.made_of],
+                "note": self._finished[step.name]["note"],
+            }
+            for step in steps
+        }
+        return {"genome": "hg19 (GRCh37)", "files": files, "sources": [dataclasses.asdict(source) for source in used]}
+
+    def write_genome(self, path: Path) -> str:
+        """Put the sequence together."""
         whole = {chrom: np.full(length, sequence.UNKNOWN, np.uint8) for chrom, length in CHROM_SIZES.items()}
         sequence.fill(whole["chr20"], 0, sequence.read_fasta(self.cache.get(sources.CHR20)))
         sequence.fill(whole["chrX"], 0, sequence.read_fasta(self.cache.get(sources.CHRX)))
@@ -208,10 +265,15 @@ class _Preparation:
             for start, bases in sequence.alignment_rows(lines, "Hsap.22", CHROM_SIZES["chr22"]):
                 sequence.fill(whole["chr22"], start, bases)
         sequence.write_fasta(path, whole)
+        known = {chrom: int((letters != sequence.UNKNOWN).sum()) for chrom, letters in whole.items()}
+        return ", ".join(f"{chrom} {bases:,} of {CHROM_SIZES[chrom]:,} bases known" for chrom, bases in known.items())
 
-    def write_label(self, label: Label, path: Path) -> None:
+    def write_label(self, label: Label, path: Path) -> str:
+        """Make one observed track."""
+        note = ""
         if label is METHYLATION:
-            values = {"chr22": self._methylation()}
+            fractions, note = self._methylation()
+            values = {"chr22": fractions}
         elif sources.CHAIN_HG38 in label.made_of:
             values = {chrom: self._lifted_domains(label.made_of[0], chrom) for chrom in CHROM_SIZES}
         else:
@@ -222,29 +284,38 @@ class _Preparation:
             }
             if sources.TSS in label.made_of:
                 values = {chrom: np.where(value > 0, np.float32(1), value) for chrom, value in values.items()}
-        pieces = (Bins(chrom, 0, self._masked(chrom, values[chrom])) for chrom in CHROM_SIZES if chrom in values)
-        write_bigwig(path, CHROM_SIZES, pieces)
+        masked = {chrom: self._masked(chrom, values[chrom]) for chrom in CHROM_SIZES if chrom in values}
+        write_bigwig(path, CHROM_SIZES, (Bins(chrom, 0, masked[chrom]) for chrom in masked))
+        means = [
+            f"{chrom} mean {np.nanmean(fractions):.3f} of {np.isfinite(fractions).sum():,} bins"
+            for chrom, fractions in masked.items()
+        ]
+        return "; ".join([note, *means] if note else means)
 
-    def _methylation(self) -> np.ndarray:
-        sites = methylation.read_bsseq(self.cache.get(sources.METHYLATION))
-        sites = methylation.lifted(sites, self._chain(sources.CHAIN_HG18), "chr22")
+    def _methylation(self) -> tuple[np.ndarray, str]:
+        measured = methylation.read_bsseq(self.cache.get(sources.METHYLATION))
+        lifted = methylation.lifted(measured, read_chain(self.cache.get(sources.CHAIN_HG18)), "chr22")
         length = CHROM_SIZES["chr22"]
-        sites = methylation.repaired(sites, self._genome().codes("chr22", 0, length))
-        return methylation.methylated_fraction(sites, length)
+        codes = self._genome().codes("chr22", 0, length)
+        repaired = methylation.repaired(lifted, codes)
+        held = lifted.positions[codes[lifted.positions] < 4]
+        on_cpg = int(((codes[held] == 1) & (codes[held + 1] == 2)).sum())
+        note = (
+            f"{len(measured.positions):,} CpGs, {len(lifted.positions):,} lifted, {len(held):,} on known sequence, "
+            f"{on_cpg:,} of these on a CG, {len(repaired.positions) - on_cpg:,} unmethylated ones restored"
+        )
+        return methylation.methylated_fraction(repaired, length), note
 
     def _lifted_domains(self, source: Source, chrom: str) -> np.ndarray:
         domains = labels.read_intervals(self.cache.get(source), chrom)
         if chrom not in self._pieces:
-            self._pieces[chrom] = labels.lifted_pieces(self._chain(sources.CHAIN_HG38), chrom, HG38_SIZES[chrom])
-        return labels.lifted_fraction(domains, self._pieces[chrom], CHROM_SIZES[chrom])
-
-    def _chain(self, source: Source) -> LiftOver:
-        if source.name not in self._chains:
-            self._chains[source.name] = LiftOver(str(self.cache.get(source)))
-        return self._chains[source.name]
+            if self._hg38 is None:
+                self._hg38 = read_chain(self.cache.get(sources.CHAIN_HG38))
+            self._pieces[chrom] = lifted_pieces(self._hg38, chrom, HG38_SIZES[chrom])
+        return lifted_fraction(domains, self._pieces[chrom], CHROM_SIZES[chrom])
 
     def _genome(self) -> Genome:
-        return Genome(self.out / "genome" / "hg19.fa.gz")
+        return Genome(self.out / GENOME)
 
     def _masked(self, chrom: str, values: np.ndarray) -> np.ndarray:
         """Return the values with NaN where a bin has fewer than 64 known bases, and in chrX's PAR1."""

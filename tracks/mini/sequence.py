@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 import pysam
 
 from tracks.errors import TracksError
+from tracks.files import written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +24,8 @@ _LINE = 100
 _UPPER = np.full(256, UNKNOWN, np.uint8)
 for _letter in b"ACGT":
     _UPPER[[_letter, _letter + 32]] = _letter
+_COMPLEMENT = np.full(256, UNKNOWN, np.uint8)
+_COMPLEMENT[list(b"ACGT")] = list(b"TGCA")
 
 
 def letters(text: bytes) -> np.ndarray:
@@ -45,15 +49,23 @@ def alignment_rows(lines: Iterable[str], row: str, chrom_length: int) -> Iterato
     for number, line in enumerate(lines, 1):
         if not line.startswith("s "):
             continue
-        _, name, start, size, strand, source_size, text = line.split()
+        fields = line.split()
+        if len(fields) != 7:
+            raise TracksError(f"alignment line {number}: a row has 7 fields, found {len(fields)}")
+        _, name, start, size, strand, source_size, text = fields
         if name != row:
             continue
         bases = letters(text.replace("-", "").encode())
-        if len(bases) != int(size) or int(source_size) != chrom_length:
-            raise TracksError(f"alignment line {number}: {row} has {len(bases)} bases and says {size} of {source_size}")
+        if len(bases) != int(size):
+            raise TracksError(f"alignment line {number}: {row} has {len(bases)} bases and says {size}")
+        if int(source_size) != chrom_length:
+            raise TracksError(
+                f"alignment line {number}: {row} has length {source_size}, and should have {chrom_length}"
+            )
         if strand == "-":
-            raise TracksError(f"alignment line {number}: {row} lies on the reverse strand, which is not handled")
-        yield int(start), bases
+            yield chrom_length - int(start) - len(bases), _COMPLEMENT[bases[::-1]]
+        else:
+            yield int(start), bases
 
 
 def fill(sequence: np.ndarray, start: int, bases: np.ndarray) -> None:
@@ -75,23 +87,24 @@ def masked(sequence: np.ndarray, kept: Sequence[tuple[int, int]]) -> np.ndarray:
 
 
 def write_fasta(path: Path, sequences: Mapping[str, np.ndarray]) -> None:
-    """Write a bgzip FASTA file with its .fai and .gzi."""
-    plain = path.with_name(f".{path.stem}.partial")
-    beside = path.with_name(f".partial.{path.name}")
+    """Write a bgzip FASTA file with its .fai and .gzi. Raises TracksError when it cannot be written."""
+    plain = path.with_name(f".{path.name}.{os.getpid()}.partial.fa")
+    indexes = [Path(f"{path}.fai"), Path(f"{path}.gzi")]
     try:
-        with plain.open("wb") as file:
-            for name, sequence in sequences.items():
-                whole = len(sequence) // _LINE * _LINE
-                lines = np.full((whole // _LINE, _LINE + 1), ord("\n"), np.uint8)
-                lines[:, :_LINE] = sequence[:whole].reshape(-1, _LINE)
-                file.write(f">{name}\n".encode() + lines.tobytes())
-                if whole < len(sequence):
-                    file.write(sequence[whole:].tobytes() + b"\n")
-        pysam.tabix_compress(str(plain), str(beside), force=True)
-        for index in (".fai", ".gzi"):
-            Path(f"{path}{index}").unlink(missing_ok=True)
-        beside.replace(path)
-        pysam.faidx(str(path))
+        with written_beside(path) as beside:
+            with plain.open("wb") as file:
+                for name, sequence in sequences.items():
+                    whole = len(sequence) // _LINE * _LINE
+                    lines = np.full((whole // _LINE, _LINE + 1), ord("\n"), np.uint8)
+                    lines[:, :_LINE] = sequence[:whole].reshape(-1, _LINE)
+                    file.write(f">{name}\n".encode())
+                    file.write(lines.data)
+                    if whole < len(sequence):
+                        file.write(sequence[whole:].tobytes() + b"\n")
+            pysam.tabix_compress(str(plain), str(beside), force=True)
+            # An index of an earlier file must never stand beside this one.
+            for index in indexes:
+                index.unlink(missing_ok=True)
     finally:
         plain.unlink(missing_ok=True)
-        beside.unlink(missing_ok=True)
+    pysam.faidx(str(path))

@@ -219,6 +219,4 @@ def check(path: Path, source: Source, where: str) -> None:
     """Raise TracksError that names file, expected and found digest unless ``path`` holds the source's content."""
     found = sha256(path)
     if found != source.sha256:
-        raise TracksError(
-            f"{where} is not the file that was meant: SHA-256 should be {source.sha256}, found {found}; nothing was kept"
-        )
+        raise TracksError(f"{where} is not the file that was meant: SHA-256 should be {source.sha256}, found {found}")

@@ -1,0 +1,213 @@
+"""Everything that one page shows: a project, a model, their tracks side by side, genes, and places worth a look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.folder import load_model
+from model.predict import Predictor
+from server.axis import Axis
+from server.genes import GeneTileset, IntervalTileset, read_genes, read_intervals
+from server.predicted import PredictedTileset
+from server.predictions import Predictions
+from server.sequence import SequenceMap
+from server.tilesets import ChromSizesTileset, ObservedTileset, Tileset
+from tracks.bigwig import summarise_bigwig
+from tracks.errors import TracksError, UsageError
+from tracks.genome import Genome
+from tracks.project import load_project
+from tracks.regions import Region, parse_region
+from tracks.split import Block, read_split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from model.folder import Model
+    from tracks.project import Project
+    from tracks.store import Store
+    from tracks.track import Track
+
+
+@dataclass(frozen=True)
+class Locus:
+    """A place worth a look: a name for its button, and one sentence on what is to be seen there."""
+
+    name: str
+    region: Region
+    note: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One track of the page: observed and predicted on one axis, whose ends are ``scale``."""
+
+    track: Track
+    observed: ObservedTileset | None
+    predicted: PredictedTileset | None
+    scale: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a search leads: a region, and what it is called."""
+
+    name: str
+    region: Region
+
+
+class Site:
+    """A project opened for looking at, with a model's predictions of its genome.
+
+    Beside the project file it uses, where they are there, ``genes.tsv.gz``, ``cpg_islands.bed.gz`` and
+    ``loci.bed`` (chromosome, start, end, name, note). Raises TracksError when a file cannot be used.
+    """
+
+    def __init__(self, project_file: Path, model_folder: Path, store: Store) -> None:
+        self.project: Project = load_project(project_file)
+        self.genome = Genome(self.project.genome)
+        self.model: Model = load_model(model_folder)
+        self.axis = Axis(self.genome.chrom_sizes)
+        self.blocks = self._blocks()
+        self.loci = _loci(project_file.with_name("loci.bed"), self.genome.chrom_sizes) or self._default_loci()
+        self.sequence = SequenceMap(self.genome)
+        self.predictions = Predictions(
+            Predictor(self.model, self.genome), store, self.sequence, first=self.loci[0].region
+        )
+        self.assembly = coordinates = _assembly(self.axis.chrom_sizes) or self.project.name
+        self.chrom_sizes = ChromSizesTileset("chromosomes", "chromosomes", self.axis, coordinates)
+        genes, islands = (project_file.with_name(name) for name in ("genes.tsv.gz", "cpg_islands.bed.gz"))
+        self.genes = GeneTileset(
+            "genes", "genes", self.axis, coordinates, read_genes(genes, self.axis.chrom_sizes) if genes.exists() else []
+        )
+        self.islands: IntervalTileset | None = (
+            read_intervals(islands, "cpg-islands", "CpG islands", self.axis, coordinates) if islands.exists() else None
+        )
+        self.panels = self._panels(coordinates)
+        shown: list[Tileset | None] = [self.chrom_sizes, self.genes, self.islands]
+        for panel in self.panels:
+            shown += [panel.observed, panel.predicted]
+        self.tilesets = {tileset.uid: tileset for tileset in shown if tileset is not None}
+        """Every tileset by its uid: nothing else is served."""
+
+    def _blocks(self) -> tuple[Block, ...]:
+        # What a model has seen is the model's to say; the project's split is where it says nothing.
+        blocks = self.model.split or (read_split(self.project.split) if self.project.split else ())
+        return tuple(block for block in blocks if block.region.chrom in self.genome.chrom_sizes)
+
+    def _default_loci(self) -> tuple[Locus, ...]:
+        held_out = [block for block in self.blocks if block.fold != "train"]
+        if held_out:
+            return tuple(Locus(str(block.region), block.region, "") for block in held_out)
+        chrom, length = next(iter(self.genome.chrom_sizes.items()))
+        return (Locus(chrom, Region(chrom, 0, length), ""),)
+
+    def _panels(self, coordinates: str) -> tuple[Panel, ...]:
+        targets = {entry.track.slug: entry for entry in self.project.targets()}
+        predicted = {track.slug: index for index, track in enumerate(self.model.tracks)}
+        panels = []
+        for slug in dict.fromkeys([*targets, *predicted]):
+            entry = targets.get(slug)
+            track = entry.track if entry is not None else self.model.tracks[predicted[slug]]
+            path = entry.observed if entry is not None else None
+            seen = (
+                ObservedTileset(f"observed-{slug}", f"{track.name}, observed", self.axis, coordinates, path)
+                if path is not None
+                else None
+            )
+            made = (
+                PredictedTileset(
+                    f"predicted-{slug}",
+                    f"{track.name}, predicted",
+                    self.axis,
+                    coordinates,
+                    self.predictions,
+                    predicted[slug],
+                )
+                if slug in predicted
+                else None
+            )
+            panels.append(Panel(track, seen, made, _scale(track, path)))
+        return tuple(panels)
+
+    def locate(self, text: str) -> Place:
+        """Find what a person typed: a region, a chromosome or a gene.
+
+        Raises UsageError that says what was wrong and what would be right.
+        """
+        text = " ".join(text.split())
+        if not text:
+            raise UsageError("type a region (chr20:30,000,000-31,000,000), a chromosome or a gene")
+        chrom = text.partition(":")[0]
+        gene = self.genes.find(text)
+        if chrom in self.axis.chrom_sizes or gene is None:
+            try:
+                region = parse_region(text, self.axis.chrom_sizes)
+                return Place(chrom if text == chrom else "", region)
+            except UsageError as error:
+                if ":" in text or chrom in self.axis.chrom_sizes:
+                    raise
+                raise self._no_such_name(text) from error
+        margin = max(len(gene.region) // 2, 5_000)
+        length = self.axis.chrom_sizes[gene.region.chrom]
+        around = Region(gene.region.chrom, max(gene.region.start - margin, 0), min(gene.region.end + margin, length))
+        return Place(gene.name, around)
+
+    def nearest(self, text: str) -> str | None:
+        """Return the search that a person may have meant by one that leads nowhere, or None."""
+        chrom, colon, span = "".join(text.split()).partition(":")
+        folded = {name.lower(): name for name in self.axis.chrom_sizes}
+        for name in (chrom.lower(), f"chr{chrom.lower()}", chrom.lower().removeprefix("chr")):
+            if name in folded and (folded[name] != chrom or not colon):
+                return f"{folded[name]}{colon}{span}"
+        if colon:
+            return None
+        gene = next(iter(self.genes.suggest(text, 1)), None) or self.genes.nearest(text)
+        return gene.name if gene is not None else None
+
+    def _no_such_name(self, text: str) -> UsageError:
+        near = self.nearest(text)
+        hint = f"did you mean {near}?" if near else f"it holds {', '.join(self.axis.chrom_sizes)} and their genes"
+        return UsageError(f"no gene or chromosome '{text}' in this genome; {hint}")
+
+
+_KNOWN_LENGTHS = {
+    "hg19": {"chr1": 249_250_621, "chr20": 63_025_520, "chr22": 51_304_566, "chrX": 155_270_560},
+    "hg38": {"chr1": 248_956_422, "chr20": 64_444_167, "chr22": 50_818_468, "chrX": 156_040_895},
+}
+
+
+def _assembly(chrom_sizes: Mapping[str, int]) -> str | None:
+    """Tell the assembly by the length of a chromosome that only it has; None when none is known."""
+    for assembly, lengths in _KNOWN_LENGTHS.items():
+        if any(chrom_sizes.get(chrom) == length for chrom, length in lengths.items()):
+            return assembly
+    return None
+
+
+def _scale(track: Track, observed: Path | None) -> tuple[float, float]:
+    """Choose the ends of a panel's axis: 0 to 1 for a fraction, else from 0 to the observed maximum."""
+    if "fraction" in track.unit or observed is None:
+        return 0.0, 1.0
+    summary = summarise_bigwig(observed)
+    return min(summary.minimum, 0.0), max(summary.maximum, summary.minimum + 1e-6)
+
+
+def _loci(path: Path, chrom_sizes: Mapping[str, int]) -> tuple[Locus, ...]:
+    """Read ``loci.bed``; empty when there is none. Raises TracksError naming a bad line."""
+    if not path.exists():
+        return ()
+    loci = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            fields = line.split("\t")
+            try:
+                chrom, start, end, name, note = fields
+                region = Region(chrom, int(start), int(end))
+            except ValueError as error:
+                raise TracksError(f"{path}, line {number}: it needs chromosome, start, end, name, note") from error
+            if region.end > chrom_sizes.get(chrom, 0):
+                raise TracksError(f"{path}, line {number}: {region} is not in the genome")
+            loci.append(Locus(name, region, note))
+    return tuple(loci)

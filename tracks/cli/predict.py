@@ -1,0 +1,185 @@
+"""``tracks predict``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracks.errors import TracksError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model.predict import Predictor
+    from tracks.export import Format, Written
+    from tracks.genome import Genome
+    from tracks.regions import Region
+    from tracks.store import Store
+    from tracks.trackdata import TrackData
+
+
+@click.command("predict")
+@click.option("--region", "region", multiple=True, help="Region such as chr20:10,000,001-10,400,000 (repeatable).")
+@click.option("--bed", type=click.Path(path_type=Path), help="BED file of regions (plain or gzip).")
+@click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
+@click.option(
+    "--genome", "fasta", type=click.Path(path_type=Path), help="FASTA, plain or bgzip [default: demo genome]."
+)
+@click.option("--model", "folder", type=click.Path(path_type=Path), help="Model folder [default: the shipped model].")
+@click.option("--track", "names", multiple=True, help="Only this track, by name or slug (repeatable) [default: all].")
+@click.option(
+    "--format", "form", type=click.Choice(["bigwig", "bedgraph", "hdf5"]), default="bigwig", show_default=True
+)
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--store", "root", type=click.Path(path_type=Path), help="Prediction store [default: the user's cache].")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
+@click.pass_context
+def command(
+    context: click.Context,
+    region: tuple[str, ...],
+    bed: Path | None,
+    chrom: tuple[str, ...],
+    fasta: Path | None,
+    folder: Path | None,
+    names: tuple[str, ...],
+    form: Format,
+    out: Path,
+    overwrite: bool,
+    root: Path | None,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Predict tracks from sequence and write them as files.
+
+    Values are means of 128-bp bins in each track's unit. Exactly the whole bins that touch the regions are written;
+    several regions go to one file per track. Where there is no value (no sequence, or too little of it around for
+    a track that needs wide context) bigWig and bedGraph hold nothing, and HDF5 holds NaN.
+
+    \b
+    Formats:
+      bigwig    OUT/<track>.bw, with zoom levels
+      bedgraph  OUT/<track>.bedgraph: four columns, sorted
+      hdf5      OUT/predictions.h5: values/<chromosome> [bins, tracks]; the table regions; tracks as JSON
+
+    Predicted windows are kept in a store. A run that was interrupted goes on from there, and a region that
+    overlaps an earlier one costs only what is new.
+
+    \b
+    Examples:
+      tracks predict --region chr20:10,000,000-10,400,000 -o out/
+      tracks predict --chrom chr22 --track "CpG methylation IMR90" -o out/
+      tracks predict --bed peaks.bed --genome hg19.fa.gz --format hdf5 -o out/
+    """
+    started = time.monotonic()
+    if not (region or bed or chrom):
+        raise UsageError("nothing to predict; give --region chr20:10,000,000-10,400,000, --bed FILE or --chrom chr20")
+    from tracks.genome import Genome, demo_genome
+
+    genome = Genome(fasta or demo_genome())
+    regions = _regions(region, bed, chrom, genome)
+
+    from model.folder import demo_model_folder, load_model
+    from model.predict import Predictor, predict
+    from tracks.cli.progress import bar
+    from tracks.export import check_output, write_tracks
+    from tracks.store import Store, default_store_folder
+    from tracks.track import select_tracks
+
+    model = load_model(folder or demo_model_folder())
+    tracks = select_tracks(model.tracks, names) if names else model.tracks
+    check_output(out, tracks, form, overwrite)
+    predictor = Predictor(model, genome, device, threads)
+    store = Store(root or default_store_folder())
+
+    _say_known(predictor, regions, store)
+    missing = _Missing(predictor)
+    with bar("predicting") as shown:
+        # The first pass fills the store; each file is then written by reading the store window by window, so
+        # that memory does not grow with the regions.
+        for piece in predict(predictor, regions, store, shown.update):
+            missing.add(piece)
+    with bar("writing") as shown:
+        written = write_tracks(
+            out,
+            lambda: predict(predictor, regions, store, shown.update),
+            tracks,
+            genome.chrom_sizes,
+            form,
+            overwrite,
+            {"model": model.name, "model_digest": model.digest, "genome": genome.path.name},
+        )
+    missing.say(written)
+    paths = list(dict.fromkeys(str(entry.path) for entry in written if entry.path))
+    if not paths:
+        raise TracksError(f"no file was written: not one of {written[0].bins:,} bins has a value")
+    files = paths[0] if len(paths) == 1 else f"{len(paths)} files in {out}"
+    click.echo(f"wrote {files}: {written[0].bins:,} bins of 128 bp, in {time.monotonic() - started:.1f} s")
+
+
+def _regions(region: Sequence[str], bed: Path | None, chroms: Sequence[str], genome: Genome) -> list[Region]:
+    from tracks.regions import Region, check_chrom, parse_region, read_bed
+
+    regions = [parse_region(text, genome.chrom_sizes) for text in region]
+    if bed is not None:
+        regions += read_bed(bed, genome.chrom_sizes)
+    for chrom in chroms:
+        check_chrom(chrom, genome.chrom_sizes, "--chrom")
+        regions.append(Region(chrom, 0, genome.chrom_sizes[chrom]))
+    return regions
+
+
+def _say(line: str) -> None:
+    click.echo(f"tracks: {line}", err=True)
+
+
+def _say_known(predictor: Predictor, regions: Sequence[Region], store: Store) -> None:
+    from tracks.grid import windows_over
+
+    asked: dict[str, set[int]] = {}
+    for region in regions:
+        asked.setdefault(region.chrom, set()).update(windows_over(region))
+    known = sum(
+        int(predictor.known_windows(store, chrom).known()[sorted(indices)].sum()) for chrom, indices in asked.items()
+    )
+    if known:
+        _say(f"{known:,} of {sum(map(len, asked.values())):,} windows were already known")
+
+
+class _Missing:
+    """Counts the bins without a value by what they lack: sequence of their own, or enough of it around."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._genome = predictor.genome
+        self._widest = max(predictor.model.network.config.context.widths, default=0)
+        self._without_sequence = 0
+
+    def add(self, piece: TrackData) -> None:
+        import numpy as np
+
+        from model.dataset import MIN_KNOWN_BASES
+        from tracks.composition import bin_counts
+        from tracks.grid import BIN
+
+        if np.isnan(piece.values).any():
+            start = piece.region.start
+            codes = self._genome.codes(piece.region.chrom, start, start + len(piece.values) * BIN + 1)
+            self._without_sequence += int((bin_counts(codes)[:, 0] < MIN_KNOWN_BASES).sum())
+
+    def say(self, written: Sequence[Written]) -> None:
+        bins = written[0].bins
+        if self._without_sequence:
+            _say(f"no value for {self._without_sequence:,} of {bins:,} bins: no sequence there")
+        for entry in written:
+            more = bins - entry.valued - self._without_sequence
+            if more:
+                _say(
+                    f"{entry.track.name}: no value for {more:,} other bins: "
+                    f"too little sequence in the {self._widest / 1e6:g} Mb around"
+                )
+            if entry.path is None:
+                _say(f"warning: {entry.track.name} has no value in these regions, so it has no file")

@@ -1,0 +1,94 @@
+// The genome axis: chromosomes end to end. Inside, spans are 0-based and half-open; in words, 1-based and inclusive.
+import type { Chromosome, Fold, Span } from "./api";
+
+export class Axis {
+  readonly length: number;
+
+  constructor(readonly chromosomes: Chromosome[]) {
+    const last = chromosomes.at(-1);
+    this.length = last ? last.start + last.length : 0;
+  }
+
+  /** Keep a span on the axis, at its width where that fits. */
+  clamp({ start, end }: Span): Span {
+    const width = Math.min(Math.max(end - start, 1), this.length);
+    const from = Math.min(Math.max(start, 0), this.length - width);
+    return { start: Math.round(from), end: Math.round(from + width) };
+  }
+
+  /** Cut a span at the ends of the axis. */
+  cut({ start, end }: Span): Span {
+    return { start: Math.max(Math.round(start), 0), end: Math.min(Math.round(end), this.length) };
+  }
+
+  /** Write a span as `chr20:1,001-2,000`, or with two chromosomes where it crosses a border. */
+  write(span: Span): string {
+    const { start, end } = this.cut(span);
+    const [first, last] = [this.at(start), this.at(Math.max(end - 1, start))];
+    if (!first || !last) return "";
+    const from = `${first.name}:${comma(start - first.start + 1)}`;
+    return `${from}-${first === last ? "" : `${last.name}:`}${comma(end - last.start)}`;
+  }
+
+  /** Read what `write` wrote; null when it is anything else. */
+  read(text: string): Span | null {
+    const match = /^([^:]+):([\d,]+)-(?:([^:]+):)?([\d,]+)$/.exec(text.trim());
+    if (!match) return null;
+    const [, from = "", first = "", to = from, last = ""] = match;
+    const [left, right] = [from, to].map((name) => this.chromosomes.find((chromosome) => chromosome.name === name));
+    if (!left || !right) return null;
+    const start = left.start + number(first) - 1;
+    const end = right.start + number(last);
+    return start >= left.start && end <= right.start + right.length && end > start ? { start, end } : null;
+  }
+
+  private at(position: number): Chromosome | undefined {
+    return this.chromosomes.find(({ start, length }) => position >= start && position < start + length);
+  }
+}
+
+/** Write a width as `2.00 Mb`, `12.5 kb` or `850 bp`. */
+export function width(bases: number): string {
+  const [value, unit] = bases >= 1e6 ? [bases / 1e6, "Mb"] : bases >= 1e3 ? [bases / 1e3, "kb"] : [bases, "bp"];
+  return `${unit === "bp" ? String(value) : value.toPrecision(3)} ${unit}`;
+}
+
+/** How many bases of a span lie in any of some disjoint spans. */
+export function overlap(span: Span, others: Span[]): number {
+  return others.reduce((sum, { start, end }) => sum + Math.max(Math.min(end, span.end) - Math.max(start, span.start), 0), 0);
+}
+
+/** Say in words whether the model saw a view in training: `kind` is test, valid, mixed, train or none. */
+export function foldWords(span: Span, folds: Fold[]): { words: string; kind: string; title: string } {
+  const all = Math.max(span.end - span.start, 1);
+  const share = (fold: string) =>
+    overlap(
+      span,
+      folds.filter((block) => block.fold === fold),
+    ) / all;
+  const held = (["test", "valid"] as const).filter((fold) => share(fold) > 0.005);
+  const title = folds
+    .filter((block) => overlap(span, [block]) > 0)
+    .map((block) => `${block.region}: ${NAMES[block.fold]}`)
+    .join("\n");
+  const [first] = held;
+  if (!first) {
+    return share("train") > 0.005
+      ? { words: "not held out: training data", kind: "train", title }
+      : { words: "outside training and test data", kind: "none", title };
+  }
+  const names = held.map((fold) => NAMES[fold]).join(" and ");
+  const percent = Math.round(100 * (share("test") + share("valid")));
+  if (percent >= 100) return { words: `held-out: ${names}`, kind: held.length > 1 ? "mixed" : first, title };
+  return { words: `partly held-out: ${names}, ${percent} % of the view`, kind: "mixed", title };
+}
+
+const NAMES = { test: "test", valid: "validation", train: "training" };
+
+function comma(value: number): string {
+  return value.toLocaleString("en");
+}
+
+function number(text: string): number {
+  return Number(text.replaceAll(",", ""));
+}
