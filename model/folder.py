@@ -64,7 +64,7 @@ def save_model(
 ) -> None:
     """Write a model folder (without a card, which ``tracks evaluate`` adds). ``split`` is the text of split.bed."""
     with written_beside(folder / "weights.safetensors") as beside:
-        safetensors.torch.save_file({key: value.contiguous() for key, value in weights.items()}, beside)
+        beside.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in weights.items()}))
     with written_beside(folder / "split.bed") as beside:
         beside.write_text(split)
     description = {

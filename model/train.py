@@ -48,7 +48,7 @@ _VALID_POOL = 32
 class TrainConfig:
     """How to train. ``windows`` is the length of the whole run, in drawn windows."""
 
-    windows: int = 14_000
+    windows: int = 30_000
     batch: int = 4
     learning_rate: float = 2e-3
     warmup_steps: int = 200
@@ -57,7 +57,7 @@ class TrainConfig:
     averaging: float = 0.995
     auxiliary_weight: float = 0.15
     seed: int = 1
-    validate_every: int = 1_000
+    validate_every: int = 750
     """Steps between validations, each of which also saves a checkpoint."""
 
     @property

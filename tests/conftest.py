@@ -66,7 +66,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stem_filters=4, tower_filters=4, tower_growth=1.1, residual_filters=4, residual_blocks=2, embedding_filters=8
     )
     context = ContextConfig(
-        (50_000, 100_000, 200_000), mean=(0.5, 0.06, 1.0) * 3, deviation=(0.1, 0.02, 0.2) * 3, min_known=0.4
+        (50_000, 100_000, 200_000), mean=(0.5, 0.06, 1.0) * 3, deviation=(0.1, 0.02, 0.2) * 3, min_known=0.6
     )
     tracks = (
         Track("CpG methylation IMR90", "WGBS", "IMR90", "methylated fraction", "#d95f02"),

@@ -225,13 +225,16 @@ class BigWigWriter:
         self.abandon()
 
     def _worthwhile(self) -> list[_Zoom]:
-        """The finest zoom level, and each coarser one that has fewer records and more than one a chromosome."""
+        """The levels that spare a reader work: the finest has at most half as many records as there are intervals,
+        each coarser one fewer than the last and more than one a chromosome. At least one."""
         chroms = len({entry[0] for entry in self._data.index})
-        kept = self._zooms[:1]
-        for zoom in self._zooms[1:]:
-            if chroms < zoom.blocks.rows < kept[-1].blocks.rows:
+        kept: list[_Zoom] = []
+        for zoom in self._zooms:
+            records = zoom.blocks.rows
+            useful = chroms < records < kept[-1].blocks.rows if kept else records <= self._data.rows / 2
+            if useful:
                 kept.append(zoom)
-        return kept
+        return kept or self._zooms[-1:]
 
     def abandon(self) -> None:
         """Close the files as they are."""

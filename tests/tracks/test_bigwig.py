@@ -156,9 +156,21 @@ def test_deep_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chroms: int
             middle = sizes[chrom] // 2
             found = pybigtools.open(str(path)).values(chrom, middle, sizes[chrom], fillna=None)
             np.testing.assert_array_equal(found.astype(np.float32), base[middle:])
-            records = list(pybigtools.open(str(path)).zoom_records(1_280, chrom))
+            reader = pybigtools.open(str(path))
+            records = list(reader.zoom_records(reader.zooms()[0], chrom))
             assert sum(record["bases_covered"] for _, _, record in records) == sizes[chrom]
             assert records[-1][1] == sizes[chrom]
+
+
+def test_long_plateaus_get_no_zoom_level_finer_than_themselves(tmp_path: Path) -> None:
+    values = np.repeat(np.array([1, np.nan, 0.5, 0], np.float32), 8_000)
+    sizes = {"c": len(values) * BIN}
+    write_bigwig(tmp_path / "a.bw", sizes, [Bins("c", 0, values)])
+    assert (tmp_path / "a.bw").stat().st_size < 2_000
+    (level,) = summarise_bigwig(tmp_path / "a.bw").zoom_levels
+    records = list(pybigtools.open(str(tmp_path / "a.bw")).zoom_records(level, "c"))
+    assert sum(record["bases_covered"] for _, _, record in records) == 24_000 * BIN
+    assert sum(record["sum"] for _, _, record in records) == 12_000 * BIN
 
 
 def test_values_that_come_in_small_pieces_share_blocks(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def test_names_bounds_and_zoom_levels(whole: Path) -> None:
     for slug in SLUGS:
         with pyBigWig.open(str(whole / f"{slug}.bw")) as handle:
             assert handle.chroms() == CHROM_SIZES
-            assert handle.intervals("chr20")[-1][1] == 500_050
+            # Near the chromosome's end, too little lies around for the track with context.
+            assert (handle.intervals("chr20")[-1][1] == 500_050) == (slug == SLUGS[0])
             assert handle.intervals("chrN") is None
             assert handle.header()["nLevels"] >= 3
 
@@ -176,7 +177,7 @@ def test_only_n_is_a_failure_that_writes_nothing(
     result = cli(*arguments, *given, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.splitlines()[-1] == "tracks: error: no file was written: not one of 939 bins has a value"
+    assert result.stderr.splitlines()[-1] == "tracks: error: no file was written: not one of 940 bins has a value"
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
@@ -252,7 +253,7 @@ def test_a_wrong_request_is_one_line(
     result = cli("predict", *given, "-o", tmp_path / "out", "--store", tmp_path / "store", *arguments)
     assert words.replace("{here}", str(here)) in one_line(result, code)
     # Nothing was computed, and nothing written but a FASTA index.
-    assert not list(tmp_path.rglob("*.bw")) + list(tmp_path.rglob("zarr.json"))
+    assert not list(tmp_path.rglob("*.bw")) + list(tmp_path.rglob("c/*/0"))
     after = {path: path.stat().st_mtime_ns for path in here.rglob("*") if path.suffix != ".fai"}
     assert {path: at for path, at in after.items() if not path.is_dir()}.items() <= before.items()
 
@@ -319,11 +320,10 @@ def interrupted(arguments: tuple[object, ...], before: str, ready: Callable[[], 
 def test_ctrl_c_while_predicting_and_going_on(cli: Cli, whole: Path, given: tuple[object, ...], tmp_path: Path) -> None:
     store, out = tmp_path / "store", tmp_path / "out"
     arguments = ("predict", "--chrom", "chr20", *given, "--store", store, "-o", out)
-    ready = lambda: any(path.name == "0" for path in store.rglob("c/*/0"))  # noqa: E731
-    assert interrupted(arguments, _SLOW_PREDICTION, ready) == (
+    assert interrupted(arguments, _SLOW_PREDICTION, lambda: any(store.rglob("c/*/0"))) == (
         130,
         "",
-        "tracks: interrupted; no unfinished file was kept\n",
+        "\ntracks: interrupted; no unfinished file was kept\n",
     )
     assert not out.exists()
     result = cli(*arguments)

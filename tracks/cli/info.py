@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("info")
-@click.argument("path", metavar="FILE_OR_MODEL", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE_OR_MODEL", type=click.Path(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def command(path: Path, as_json: bool) -> None:
     """Say what a model folder or a bigWig file is.

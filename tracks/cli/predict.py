@@ -20,22 +20,25 @@ if TYPE_CHECKING:
     from tracks.store import Store
     from tracks.trackdata import TrackData
 
+# Whether a path can be read or written is said by the library, in one line.
+_PATH = click.Path(path_type=Path, readable=False)
+
 
 @click.command("predict")
 @click.option("--region", "region", multiple=True, help="Region such as chr20:10,000,001-10,400,000 (repeatable).")
-@click.option("--bed", type=click.Path(path_type=Path), help="BED file of regions (plain or gzip).")
+@click.option("--bed", type=_PATH, help="BED file of regions (plain or gzip).")
 @click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
 @click.option(
-    "--genome", "fasta", type=click.Path(path_type=Path), help="FASTA, plain or bgzip [default: demo genome]."
+    "--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome]."
 )
-@click.option("--model", "folder", type=click.Path(path_type=Path), help="Model folder [default: the shipped model].")
+@click.option("--model", "folder", type=_PATH, help="Model folder [default: the shipped model].")
 @click.option("--track", "names", multiple=True, help="Only this track, by name or slug (repeatable) [default: all].")
 @click.option(
     "--format", "form", type=click.Choice(["bigwig", "bedgraph", "hdf5"]), default="bigwig", show_default=True
 )
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the files.")
+@click.option("-o", "--out", required=True, type=_PATH, help="Folder for the files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--store", "root", type=click.Path(path_type=Path), help="Prediction store [default: the user's cache].")
+@click.option("--store", "root", type=_PATH, help="Prediction store [default: the user's cache].")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
 @click.pass_context

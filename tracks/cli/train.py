@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 @click.command("train")
 @click.argument("project", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained model.")
-@click.option("--windows", default=14_000, show_default=True, help="Windows to draw in the whole run.")
+@click.option("--windows", default=30_000, show_default=True, help="Windows to draw in the whole run.")
 @click.option("--batch", default=4, show_default=True, help="Windows in one optimiser step.")
 @click.option("--learning-rate", default=2e-3, show_default=True, help="Highest learning rate (AdamW, cosine).")
 @click.option("--seed", default=1, show_default=True, help="Seed of weights and draws.")
-@click.option("--validate-every", default=1_000, show_default=True, help="Steps between validations and checkpoints.")
+@click.option("--validate-every", default=750, show_default=True, help="Steps between validations and checkpoints.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads (default: what PyTorch chooses).")
 def command(
@@ -40,7 +40,7 @@ def command(
     Examples:
       tracks data mini --out mini/
       tracks train mini/tracks.toml -o mymodel/
-      tracks train mini/tracks.toml -o mymodel/ --windows 28000 --device cuda
+      tracks train mini/tracks.toml -o mymodel/ --windows 60000 --device cuda
     """
     import torch
 

@@ -179,8 +179,8 @@ their digests and do everything described here. `split.bed` and `tracks.toml` ar
 
 Coordinates are GRCh37/hg19. Sequence is real in {spans}
 and N elsewhere (on chr22 also in the short gaps between the blocks of the alignment). Observed tracks are 128-bp bins
-inside those spans; bins with fewer than {MIN_KNOWN_BASES} known bases have no value, and for methylation neither have bins
-without a CpG. The methylation data lists only CpGs with a methylated read; every other CpG of the reference within
+inside those spans; bins with fewer than {MIN_KNOWN_BASES} known bases have no value, and for methylation neither have
+bins without a CpG. The methylation data lists only CpGs with a methylated read; every other CpG of the reference within
 {REPAIR_REACH:,} bases of a listed one is put back as unmethylated, with coverage {REPAIR_COVERAGE}.
 
 LADs of cardiac myocytes and liver (Shah et al. 2023, GEO GSM5669183 and GSM5669232) helped to train the model and are

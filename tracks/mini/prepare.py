@@ -38,6 +38,8 @@ RECIPE = 1
 MIN_KNOWN_BASES = 64
 PAR1_END = 2_699_520
 """chrX before this is the pseudo-autosomal region, which has no labels (facts/data.md, trap 5)."""
+CHR22_PIECE_START = 20_000_000
+"""Where the piece of chr22 that fills gaps begins."""
 HG38_SIZES = {"chr20": 64_444_167, "chr22": 50_818_468, "chrX": 156_040_895}
 
 SPLIT = """\
@@ -260,7 +262,7 @@ class _Preparation:
         whole = {chrom: np.full(length, sequence.UNKNOWN, np.uint8) for chrom, length in CHROM_SIZES.items()}
         sequence.fill(whole["chr20"], 0, sequence.read_fasta(self.cache.get(sources.CHR20)))
         sequence.fill(whole["chrX"], 0, sequence.read_fasta(self.cache.get(sources.CHRX)))
-        sequence.fill(whole["chr22"], 20_000_000, sequence.read_fasta(self.cache.get(sources.CHR22_PIECE)))
+        sequence.fill(whole["chr22"], CHR22_PIECE_START, sequence.read_fasta(self.cache.get(sources.CHR22_PIECE)))
         with gzip.open(self.cache.get(sources.CHR22_ALIGNMENT), "rt") as lines:
             for start, bases in sequence.alignment_rows(lines, "Hsap.22", CHROM_SIZES["chr22"]):
                 sequence.fill(whole["chr22"], start, bases)
