@@ -192,12 +192,13 @@ class Predictions:
                 self._change.wait_for(lambda: self._wanted or self._stop.is_set())
                 if self._stop.is_set():
                     return
-                chrom = next(iter(self._wanted))[0]
+                self._at = next(iter(self._wanted))
+            chrom = self._at[0]
             try:
                 for index, values in predict_windows(self.predictor, chrom, self._asked(chrom), self.store):
                     self._finish((chrom, index), values)
             except Exception as error:  # one window's failure is shown for that window, and the others go on
-                self._tell(f"cannot predict {self._region(self._at)}: {error}")
+                self._tell(f"cannot predict {self._region(self._at)}: {error}", why=str(error))
                 self._finish(self._at, None)
 
     def _asked(self, chrom: str) -> Iterator[int]:
@@ -222,7 +223,10 @@ class Predictions:
             self._changed.append(self._region(window))
             self._change.notify_all()
 
-    def _tell(self, message: str) -> None:
+    def _tell(self, message: str, why: str = "") -> None:
         with self._change:
+            told = bool(why) and self._trouble.endswith(why)
             self._trouble = message
-        print(f"tracks: warning: {message}", file=sys.stderr, flush=True)
+        # A full disk fails every window alike; once is enough on the terminal.
+        if not told:
+            print(f"tracks: warning: {message}", file=sys.stderr, flush=True)

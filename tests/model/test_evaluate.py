@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model.baselines import FEATURES, RIDGE_PENALTIES, RIDGE_WIDTHS, WIDTHS, features, fit_baselines
-from model.card import Card, card_from_json, card_lines, card_markdown
+from model.card import Card, card_from_json, card_lines, card_markdown, summary_table
 from model.context import chromosome_counts
 from model.evaluate import evaluate
 from model.folder import Model
@@ -122,6 +122,14 @@ def test_the_page_shows_every_score_beside_its_baselines(card: Card) -> None:
     assert {row.count("|") for row in rows} == {12}
     assert all(track.verdict in page for track in card.tracks)
     assert any("Pearson r at 4,096 bp" in line and "; " in line for line in card_lines(card))
+
+
+def test_the_summary_has_what_is_defined(card: Card) -> None:
+    rows = summary_table(card).splitlines()[2:]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        [f"| {track}", f"{fold}, chr1"] for track in ("Methylation", "LAD") for fold in ("valid", "test")
+    ]
+    assert all(row.split(" | ")[2] == "1.00" for row in rows[2:])
 
 
 def test_a_project_without_the_tracks_is_refused(model: Model, project: Project) -> None:

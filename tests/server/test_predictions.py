@@ -22,12 +22,13 @@ class Recorder(Predictor):
     def __init__(self, site: Site) -> None:
         super().__init__(site.model, site.genome)
         self.order: list[tuple[str, int]] = []
-        self.go = threading.Event()
+        self.begun, self.go = threading.Event(), threading.Event()
         self.broken: tuple[str, int] | None = None
 
     def window(self, chrom: str, index: int) -> np.ndarray:
-        self.go.wait(30)
         self.order.append((chrom, index))
+        self.begun.set()
+        self.go.wait(30)
         if (chrom, index) == self.broken:
             raise RuntimeError("out of order")
         return super().window(chrom, index)
@@ -50,16 +51,19 @@ def test_the_first_view_comes_first_then_what_is_asked_for_then_the_rest(
     predictions: Predictions, recorder: Recorder, waiting_site: Site
 ) -> None:
     predictions.start()
+    assert recorder.begun.wait(30)
     assert waiting_site.sequence.ready.wait(30)
     predictions.request("chr3", [1, 0])
     recorder.go.set()
     assert predictions.wait(60)
-    first = recorder.order[0]
-    # The window that was begun before the request is finished; the other one of the first view comes after it.
-    assert first == ("chr20", 2) or first == ("chr20", 3)
-    assert recorder.order.index(("chr3", 1)) < recorder.order.index(("chr3", 0)) < recorder.order.index(("chr20", 0))
+    # One of the first view was begun before the request. Its window 2 holds no sequence, which may not be known yet.
+    order = recorder.order
+    assert order[0] in {("chr20", 2), ("chr20", 3)}
+    places = [order.index(window) for window in (("chr3", 1), ("chr3", 0), ("chr20", 0))]
+    assert places == sorted(places)
+    assert order.index(("chr20", 3)) < order.index(("chr20", 0))
     with_sequence = {("chr20", 0), ("chr20", 1), ("chr20", 3), ("chr20", 4), ("chr3", 0), ("chr3", 1)}
-    assert with_sequence <= set(recorder.order) <= with_sequence | {("chr20", 2)}
+    assert set(order) | {("chr20", 2)} == with_sequence | {("chr20", 2)}
     now = predictions.progress()
     assert (now.state, now.done, now.failed) == (State.READY, now.total, 0)
 
@@ -81,7 +85,8 @@ def test_what_is_shown_is_what_the_store_keeps(
     second.start()
     assert second.wait(60)
     second.stop()
-    assert again.order == [], "a window was computed twice"
+    # Window 2, without sequence, is computed where the sequence is not counted yet, so perhaps by one of them alone.
+    assert set(again.order) <= {("chr20", 2)}, "a window was computed twice"
 
 
 def test_bins_cut_across_windows_keep_their_place(predictions: Predictions, recorder: Recorder) -> None:
@@ -139,9 +144,10 @@ def test_in_a_large_genome_only_what_is_looked_at_is_predicted(predictions: Pred
 
 def test_it_stops_in_the_middle(predictions: Predictions, recorder: Recorder) -> None:
     predictions.start()
+    assert recorder.begun.wait(30)
     threading.Timer(0.2, recorder.go.set).start()
     predictions.stop()
-    assert len(recorder.order) <= 1
+    assert len(recorder.order) == 1
 
 
 def test_the_sequence_map_agrees_with_the_bases(waiting_site: Site) -> None:
@@ -157,7 +163,7 @@ def test_the_sequence_map_agrees_with_the_bases(waiting_site: Site) -> None:
     # 225,000 to 355,000 is N: whole bins, so the borders move to the nearest one that is half known.
     assert sequence.regions() == [
         Region("chr20", 0, 225_024),
-        Region("chr20", 355_072, 500_050),
+        Region("chr20", 354_944, 500_050),
         Region("chr3", 0, 200_000),
     ]
 
@@ -186,4 +192,4 @@ def test_a_store_that_cannot_be_written_is_told(
     made.stop()
     assert made.progress().state is State.FAILED
     assert "no space left" in made.progress().message
-    assert "no space left" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("no space left") == 1

@@ -221,3 +221,54 @@ def test_a_file_that_is_no_bsseq_object_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not R")
     with pytest.raises(TracksError, match=r"x\.rda is not bsseq's BS\.chr22"):
         methylation.read_bsseq(path)
+
+
+# R's own ASCII serialisation (R Internals, 1.8): one number or text a line, attributes as a tagged pair list.
+
+
+def _r_text(text: str) -> list[str]:
+    return [str(9 | 64 << 12), str(len(text)), text]
+
+
+def _r_pairs(pairs: dict[str, list[str]]) -> list[str]:
+    lines = []
+    for tag, value in pairs.items():
+        lines += [str(2 | 1 << 10), "1", *_r_text(tag), *value]
+    return [*lines, "254"]
+
+
+def _r_object(slots: dict[str, list[str]]) -> list[str]:
+    return [str(25 | 1 << 8 | 1 << 9), *_r_pairs(slots)]
+
+
+def _r_integers(numbers: list[int]) -> list[str]:
+    return ["13", str(len(numbers)), *map(str, numbers)]
+
+
+def _write_bsseq(path: Path, starts: list[int], methylated: list[int], coverage: list[int]) -> Path:
+    names = ["16", "2", *_r_text("M"), *_r_text("Cov")]
+    assays = [str(19 | 1 << 9), "2", *_r_integers(methylated), *_r_integers(coverage), *_r_pairs({"names": names})]
+    experiment = _r_object(
+        {
+            "rowRanges": _r_object({"ranges": _r_object({"start": _r_integers(starts)})}),
+            "assays": _r_object({"data": _r_object({"listData": assays})}),
+        }
+    )
+    lines = ["RDA2", "A", "2", "197888", "131840", *_r_pairs({"BS.chr22": experiment})]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_replicates_of_a_bsseq_object_are_added_up(tmp_path: Path) -> None:
+    # R keeps a matrix by column: first every site of replicate 1, then those of replicate 2.
+    path = _write_bsseq(tmp_path / "x.rda", [14_430_632, 14_430_677], [17, 4, 1, 0], [18, 11, 2, 9])
+    found = methylation.read_bsseq(path)
+    assert found.positions.tolist() == [14_430_632, 14_430_677]
+    assert found.methylated.tolist() == [18, 4]
+    assert found.coverage.tolist() == [20, 20]
+
+
+def test_a_bsseq_object_with_impossible_counts_is_refused(tmp_path: Path) -> None:
+    path = _write_bsseq(tmp_path / "x.rda", [5], [3, 3], [4, 1])
+    with pytest.raises(TracksError, match="more methylated reads than reads"):
+        methylation.read_bsseq(path)

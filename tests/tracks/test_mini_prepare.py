@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,33 @@ def test_a_second_run_makes_only_what_is_missing(small: SmallCache, tmp_path: Pa
     assert sources.METHYLATION.name not in small.asked
     after = {path: path.stat().st_mtime_ns for path in out.rglob("*.bw")}
     assert {path.name for path in before if after[path] != before[path]} == {"tss.bw", "genes.bw"}
+
+
+@pytest.mark.parametrize("record", ["not JSON", "[]", '{"observed/tss.bw": "a digest"}'])
+def test_a_record_that_cannot_be_used_means_making_again(small: SmallCache, tmp_path: Path, record: str) -> None:
+    out = tmp_path / "mini"
+    prepare_mini(out, small, with_geo=False)
+    (out / "prepared.json").write_text(record)
+    said: list[str] = []
+    prepare_mini(out, small, said.append, with_geo=False)
+    assert all(line.startswith("wrote ") for line in said)
+
+
+def test_what_is_wrong_is_found_before_anything_is_fetched(
+    small: SmallCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TracksError, match=r"cannot make the folder .*file/mini"):
+        prepare_mini(tmp_path / "file" / "mini", small)
+    monkeypatch.setitem(sys.modules, "rdata", None)
+    with pytest.raises(TracksError, match="needs the Python package rdata; install it with"):
+        prepare_mini(tmp_path / "mini", small)
+    assert small.asked == []
+
+
+def test_the_sources_that_may_be_missing_are_taken_first(small: SmallCache, tmp_path: Path) -> None:
+    prepare_mini(tmp_path / "mini", small)
+    assert small.asked[:2] == [sources.LADS_CARDIAC.name, sources.LADS_LIVER.name]
 
 
 def test_changed_sources_are_prepared_again(small: SmallCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,9 +147,11 @@ def _model_lines(facts: dict[str, Any], model: Model) -> Iterator[str]:
         return
     from model.card import card_from_json, card_lines
 
-    yield "  held-out accuracy"
-    for line in card_lines(card_from_json(model.card)):
-        yield f"    {line}".rstrip()
+    card = card_from_json(model.card)
+    if card.digest != model.digest:
+        yield f"  warning      the card is of other weights ({card.digest[:16]}); tracks evaluate makes it again"
+    for line in card_lines(card):
+        yield f"  {line}".rstrip()
 
 
 def _fields(fields: dict[str, Any]) -> str:

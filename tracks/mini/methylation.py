@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,20 +31,28 @@ class Sites:
     coverage: np.ndarray
 
 
+def import_rdata() -> Any:
+    """Return the package that reads R data. Raises TracksError that says how to install it."""
+    try:
+        import rdata
+    except ImportError as error:
+        raise TracksError(
+            "reading R data needs the Python package rdata; install it with: pip install 'tracks-genome[mini]'"
+        ) from error
+    return rdata
+
+
 def read_bsseq(path: Path) -> Sites:
     """Read bsseq's ``BS.chr22.rda``, an R object of CpGs with methylated (M) and total (Cov) reads of two replicates;
     the replicates are added up. Its positions act as 0-based positions of the C (facts/data.md, trap 5).
 
     Raises TracksError when rdata is not installed or the file is something else.
     """
+    rdata = import_rdata()
     try:
-        import rdata
-    except ImportError as error:
-        raise TracksError(
-            "reading R data needs the Python package rdata; install tracks with it: pip install 'tracks-genome[mini]'"
-        ) from error
-    try:
-        experiment = rdata.parser.parse_file(path).object.value[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # rdata warns about what it cannot place, and then raises
+            experiment = rdata.parser.parse_file(path).object.value[0]
         starts = _slot(_slot(_slot(experiment, "rowRanges"), "ranges"), "start").value
         assays = _slot(_slot(_slot(experiment, "assays"), "data"), "listData")
         names = [name.value.decode() for name in _slot(assays, "names").value]

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracks.bigwig import Bins, write_bigwig
+from tracks.errors import TracksError
 from tracks.files import written_beside
 from tracks.genome import Genome
 from tracks.grid import BIN, bin_count
@@ -166,8 +168,11 @@ def prepare_mini(
         made_of = (*label.made_of, *SEQUENCE)
         steps.append(_Step(f"observed/{label.slug}.bw", made_of, partial(run.write_label, label)))
     due = [step for step in steps if not run.finished(step)]
-    # Everything is fetched first, so that a source that cannot be had is known before the long work.
+    # What can be wrong is found before the long work: the folder, a package, a source that cannot be had.
+    _check_writable(out)
+    methylation.import_rdata()
     needed = dict.fromkeys(source for step in due for source in step.made_of)
+    needed = dict.fromkeys(sorted(needed, key=lambda source: source.client != "geo"))  # the likeliest to be missing
     total = len(needed) + len(steps)
     for number, source in enumerate(needed):
         progress(number, total)
@@ -180,6 +185,15 @@ def prepare_mini(
     write_text(out / "sources.json", json.dumps(run.provenance(steps), indent=2) + "\n")
     progress(total, total)
     return out / "tracks.toml"
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TracksError(f"cannot make the folder {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise TracksError(f"cannot write to the folder {folder}: permission denied")
 
 
 def project_text(chosen: tuple[Label, ...]) -> str:
@@ -211,10 +225,13 @@ class _Step:
 def _read_record(path: Path) -> dict[str, dict[str, str]]:
     """Return what an earlier run finished; nothing when there was none or its record is damaged."""
     try:
-        record: dict[str, dict[str, str]] = json.loads(path.read_text())
+        record = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return record
+    # An entry of any other shape is no entry of ours, and its file is made again.
+    fields = {"key", "sha256", "note"}
+    kept = record.items() if isinstance(record, dict) else ()
+    return {name: entry for name, entry in kept if isinstance(entry, dict) and set(entry) == fields}
 
 
 class _Preparation:
