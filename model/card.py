@@ -152,6 +152,33 @@ def card_lines(card: Card) -> list[str]:
     return lines
 
 
+def summary_table(card: Card) -> str:
+    """Return the card's chief figures as a Markdown table: a row per track and held-out part that defines them."""
+    lines = [
+        "| track | held-out part | Pearson r, 128 bp | Pearson r, 4,096 bp (95 %) | best baseline, 4,096 bp | AUROC |",
+        "|---|---|---|---|---|---|",
+    ]
+    for track in card.tracks:
+        scores = {(score.fold, score.part, score.metric, score.resolution): score for score in track.scores}
+        for fold, part in dict.fromkeys((score.fold, score.part) for score in track.scores):
+            fine, coarse = scores[fold, part, "pearson", 128], scores[fold, part, "pearson", 4_096]
+            best = coarse.best_baseline()
+            if best is None or coarse.model.value is None:
+                continue
+            area = scores.get((fold, part, "low_auroc", 128)) or scores[fold, part, "auroc", 4_096]
+            beside = next(baseline.score for baseline in area.baselines if baseline.name == best.name)
+            cells = [
+                track.name,
+                f"{fold}, {part}",
+                shown(Estimate(fine.model.value)),
+                shown(coarse.model),
+                f"{shown(Estimate(best.score.value))} ({best.name})",
+                f"{shown(Estimate(area.model.value))}; {best.name} {shown(Estimate(beside.value))}",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def card_markdown(card: Card) -> str:
     """Return the card as a Markdown page with a table per track."""
     return "\n".join(_page(card))
@@ -166,6 +193,10 @@ def _page(card: Card) -> Iterator[str]:
         "Every row has the model and the four baselines on the same bins. The difference is the model minus the best "
         "baseline *of that row*, which flatters the baselines. No figure is pooled over tracks."
     )
+    yield ""
+    yield summary_table(card)
+    yield ""
+    yield "AUROC is of observed at least half covered (LADs, at 4,096 bp) or of methylation below .25 against above .6."
     for track in card.tracks:
         yield ""
         yield f"## {track.name}"
