@@ -138,6 +138,30 @@ def test_a_stopped_run_goes_on_to_the_same_weights(project: Project, tmp_path: P
         torch.testing.assert_close(stopped[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_the_weights_that_validate_best_are_kept(project: Project, tmp_path: Path) -> None:
+    """With a learning rate that wrecks the network later, an early validation must win, and its weights be shipped."""
+    config = TrainConfig(windows=16, batch=2, warmup_steps=1, learning_rate=3e-2, validate_every=2)
+    told: list[Progress] = []
+    train(project, tmp_path / "m", config, TINY_TRUNK, "cpu", told.append)
+    scores = {p.step: np.nanmean([coarse for _, _, coarse in p.scores]) for p in told if p.scores}
+    best = max(scores, key=lambda step: scores[step])
+    model = load_model(tmp_path / "m")
+    assert model.training["best_step"] == best
+    if best < config.steps:
+        shorter = tmp_path / "stopped"
+
+        def stop(progress: Progress) -> None:
+            if progress.step == best:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(project, shorter, config, TINY_TRUNK, "cpu", stop)
+        averaged = torch.load(shorter / "checkpoint.pt", weights_only=True)["averaged"]
+        for name, value in model.network.state_dict().items():
+            if not name.startswith("head."):
+                torch.testing.assert_close(value, averaged[name], rtol=1e-4, atol=1e-5)
+
+
 def test_a_checkpoint_of_other_settings_is_refused(project: Project, tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
         if progress.step == 2:
