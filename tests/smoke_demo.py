@@ -119,9 +119,8 @@ def _check_tiles(address: str, told: dict[str, Any]) -> int:
                 raise SystemExit(f"smoke: error: {uid} still waits for values after {TILE_SECONDS:.0f} s")
             time.sleep(0.2)
         if not _has_fractions(tile):
-            raise SystemExit(
-                f"smoke: error: {uid} has no fractions at the first locus, {locus['region']}: {tile.get('error') or tile.get('missing')}"
-            )
+            why = tile.get("error") or tile.get("missing")
+            raise SystemExit(f"smoke: error: {uid} has no fractions at the first locus, {locus['region']}: {why}")
     return len(predicted)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import stat
 import subprocess
 import sys
 import tomllib
@@ -156,22 +155,29 @@ def test_readme_shows_the_two_commands() -> None:
     assert {("demo",), ("test",)} <= {tuple(words) for words in _shown_commands("README.md", "make")}
 
 
-def _fake_tool(path: Path, says: str) -> None:
-    path.write_text(f"#!/bin/sh\necho {says}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+def _fake_node(folder: Path, version: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for tool in ("node", "npm"):
+        (folder / tool).write_text(f"#!/bin/sh\necho {version}\n")
+        (folder / tool).chmod(0o755)
 
 
 @pytest.mark.parametrize(
-    ("version", "usable"), [("v18.20.4", False), ("v20.18.0", False), ("v20.19.0", True), ("x", False)]
+    ("version", "usable"), [("v18.20.4", False), ("v20.18.0", False), ("v20.19.0", True), ("oops", False)]
 )
 def test_node_of_the_machine_is_used_when_it_is_recent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, usable: bool
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    _fake_tool(tmp_path / "node", version)
-    assert hatch_build.node_command(str(tmp_path)) is None, "node without npm builds nothing"
-    _fake_tool(tmp_path / "npm", "11")
-    assert hatch_build.node_command(str(tmp_path)) == ([str(tmp_path / "npm")] if usable else None)
+    machine, environment = tmp_path / "machine", tmp_path / "environment"
+    monkeypatch.setenv("PATH", str(machine))
+    monkeypatch.setattr(sys, "executable", str(environment / "python"))
+    assert hatch_build.find_npm() is None
+    _fake_node(machine, version)
+    assert hatch_build.find_npm() == (str(machine / "npm") if usable else None)
+    _fake_node(environment, "v24.19.0")
+    assert hatch_build.find_npm() == str((machine if usable else environment) / "npm")
+    (environment / "npm").unlink()
+    assert (hatch_build.find_npm() is not None) == usable, "node without npm builds nothing"
 
 
 def test_a_page_older_than_a_source_is_built_again(tmp_path: Path) -> None:

@@ -204,8 +204,8 @@ def write_hdf5(
                     regions.append((piece.region.chrom, piece.region.start, piece.region.end, row))
             columns = [("chrom", h5py.string_dtype()), ("start", "i8"), ("end", "i8"), ("row", "i8")]
             file["regions"] = np.array(regions, columns)
-    except OSError as error:
-        raise TracksError(f"cannot write {path}: {error}") from error
+    except (OSError, RuntimeError) as error:  # HDF5 says RuntimeError where closing fails
+        raise TracksError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
     return [(bins, valued) for bins, valued in count.tolist()]
 
 

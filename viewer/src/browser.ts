@@ -67,6 +67,11 @@ export class Browser {
     say(chip, fold.words);
     chip.dataset.kind = fold.kind;
     chip.title = fold.title;
+    const near = (shown.end - shown.start) / 50;
+    const here = this.page.loci.find(
+      ({ start, end }) => Math.abs(start - shown.start) < near && Math.abs(end - shown.end) < near,
+    );
+    say(byId("note"), here?.note ?? "");
     this.tellSequence(shown);
     clearTimeout(this.hashTimer);
     this.hashTimer = setTimeout(() => {

@@ -20,24 +20,25 @@ export class Panels {
   }
 
   /** Say what is seen of a track that was just drawn. */
-  show({ uid, values, reasons }: Seen): void {
+  show({ uid, loaded, values, reasons }: Seen): void {
     const [kind, ...rest] = uid.split("-");
     const parts = this.rows.get(rest.join("-"));
     if (!parts) return;
     if (kind === "observed") {
-      parts.row.dataset.observed = values ? "drawn" : "none";
-      say(parts.observed, values ? "" : "no data here");
+      const state = values ? "drawn" : loaded ? "no data here" : "loading";
+      parts.row.dataset.observed = state;
+      say(parts.observed, values ? "" : state);
     } else {
       const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0] ?? [];
-      parts.row.dataset.predicted = values ? "drawn" : (reason ?? "none");
-      say(parts.predicted, reasons.has("computing") ? "computing" : values ? "" : (reason ?? "none here"));
+      const state = values ? "drawn" : (reason ?? (loaded ? "none here" : "loading"));
+      parts.row.dataset.predicted = reasons.has("computing") ? "computing" : state;
+      say(parts.predicted, reasons.has("computing") ? "computing" : values ? "" : state);
     }
   }
 
   private panelRow(panel: Panel, page: Page, height: number): HTMLElement {
-    const observed = make("em", "");
-    const predicted = make("em", "");
-    observed.hidden = predicted.hidden = true;
+    const observed = make("em", "", "loading");
+    const predicted = make("em", "", "loading");
     const legend = make("ul", "");
     if (panel.observed) legend.append(make("li", "", areaKey(page.observedColor), "observed", observed));
     if (panel.predicted) {

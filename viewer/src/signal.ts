@@ -18,9 +18,13 @@ export interface SignalOptions {
   valueScaleMax: number;
 }
 
-/** What the part of a track that is in view holds: any value, and the share of the view that each reason blanks. */
+/**
+ * What the part of a track that is in view holds: whether all of it has come, any value, and the share of the view
+ * that each reason blanks.
+ */
 export interface Seen {
   uid: string;
+  loaded: boolean;
   values: boolean;
   reasons: Map<string, number>;
 }
@@ -81,7 +85,12 @@ export function signalTrack(seen: (what: Seen) => void) {
         const bands = this.bands();
         drawBands(this.ground, bands, this.dimensions[1]);
         this.writeWords(bands);
-        seen({ uid: context.id, values: this.showsValues(), reasons: shares(bands, this.dimensions[0]) });
+        seen({
+          uid: context.id,
+          loaded: this.areAllVisibleTilesLoaded(),
+          values: this.showsValues(),
+          reasons: shares(bands, this.dimensions[0]),
+        });
       }
 
       override updateTile(): void {

@@ -1,0 +1,119 @@
+"""The real server on the embedded data, and Debian's Chromium looking at it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from model.folder import demo_model_folder
+from server.app import STATIC
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 120_000
+"""Milliseconds: a busy machine draws late, and a page that never draws still fails."""
+
+
+def cannot(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; in CI the browser tests must run")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where ``tracks demo`` serves the embedded data, with the shipped model or else a small random one."""
+    if not (STATIC / "viewer.js").is_file():
+        cannot("the page was not built (make setup)")
+    model = demo_model_folder()
+    if not (model / "model.json").is_file():
+        model = request.getfixturevalue("model_folder")
+    store = tmp_path_factory.mktemp("store")
+    command = "from tracks.cli import main; main()"
+    words = [sys.executable, "-c", command, "demo", "--no-browser", "--port", "0", "--model", model, "--store", store]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+/", line)
+        assert found is not None, f"tracks demo printed no address: {line!r}"
+        yield found[0]
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        cannot("there is no Chromium (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Visit:
+    """A page, and what it did that nobody sees."""
+
+    page: Page
+    address: str
+    requests: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, place: str = "", drawn: bool = True) -> Page:
+        """Open the page at a place (``chr20:1-1000``), and wait until the tracks say that they are drawn."""
+        self.page.goto(f"{self.address}?renderer=canvas{place and '#'}{place}")
+        if drawn:
+            self.wait_drawn()
+        return self.page
+
+    def wait_drawn(self) -> None:
+        for panel in self.page.locator("[data-track]").all():
+            slug = panel.get_attribute("data-track")
+            self.page.wait_for_selector(f"[data-track={slug}][data-predicted=drawn]")
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """A fresh page. Afterwards: nothing it asked for was outside this machine, and nothing went wrong unseen."""
+    context = browser.new_context(viewport={"width": 1360, "height": 780})
+    context.set_default_timeout(PATIENCE)
+    made = Visit(context.new_page(), address)
+    context.on("request", lambda request: made.requests.append(request.url))
+    made.page.on("pageerror", lambda error: made.faults.append(str(error)))
+    made.page.on("console", lambda message: made.faults.append(message.text) if message.type == "error" else None)
+    yield made
+    context.close()
+    outside = [url for url in made.requests if not url.startswith((address, "data:", f"blob:{address}"))]
+    assert made.requests
+    assert outside == []
+    # That a search found nothing is an answer, which Chromium logs all the same.
+    assert [fault for fault in made.faults if "404" not in fault] == []
+
+
+@pytest.fixture(scope="session")
+def results() -> Path:
+    folder = Path(__file__).parents[2] / "test-results"
+    folder.mkdir(exist_ok=True)
+    return folder
