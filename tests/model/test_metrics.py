@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from model.metrics import auroc, draw_weights, estimate, pearson, pooled, spearman
+from model.metrics import Estimate, auroc, draw_weights, estimate, is_constant, pearson, pooled, spearman
 
 ONCE = np.ones((1, 4))
 
@@ -65,34 +65,100 @@ def test_draws_take_as_many_blocks_as_there_are() -> None:
     np.testing.assert_array_equal(weights, draw_weights(7, 50, seed=1))
 
 
+def _alike_blocks(rng: np.random.Generator, blocks: int = 30, bins: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers a bin that share half of their variance (r = 0.5); most of it is common to a whole block."""
+    shared, own = (
+        rng.normal(size=(count, blocks, 1)) * 0.9 + rng.normal(size=(count, blocks, bins)) * np.sqrt(1 - 0.81)
+        for count in (1, 2)
+    )
+    first, second = (shared + own).reshape(2, -1)
+    return first, second
+
+
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """200 samples of 30 independent blocks with r = 0.5: a 95 % interval should hold 0.5 nearly always."""
+    """Of 200 samples of 30 blocks of alike bins, an interval from blocks holds r = 0.5 about 95 times in 100; one
+    that takes the bins as independent does not."""
     rng = np.random.default_rng(8)
-    weights = draw_weights(30, 300, seed=2)
     block = np.repeat(np.arange(30), 20)
-    held = 0
+    held = {"blocks": 0, "bins": 0}
     for _ in range(200):
-        common = rng.normal(size=600)
-        predicted, observed = common + rng.normal(size=600), common + rng.normal(size=600)
-        found = estimate(pearson(predicted, observed, block)(weights))
-        assert found.low is not None
-        assert found.high is not None
-        held += found.low <= 0.5 <= found.high
-    assert 180 <= held <= 199
+        predicted, observed = _alike_blocks(rng)
+        for name, unit in (("blocks", block), ("bins", np.arange(600))):
+            count = int(unit.max()) + 1
+            found = estimate(pearson(predicted, observed, unit)(draw_weights(count, 200, seed=2)), count)
+            assert found.low is not None
+            assert found.high is not None
+            held[name] += found.low <= 0.5 <= found.high
+    assert 175 <= held["blocks"] <= 198
+    assert held["bins"] < 120
 
 
-def test_an_undefined_value_is_none_and_says_so() -> None:
-    found = estimate(np.array([np.nan, 0.1]))
-    assert found.value is None
-    assert found.reason == "undefined"
+def test_a_paired_difference_is_surer_than_two_intervals() -> None:
+    """Both predictions fail in the same blocks, so the intervals of their r overlap and that of the difference is
+    away from 0."""
+    rng = np.random.default_rng(9)
+    observed, better = _alike_blocks(rng)
+    worse = better + 0.3 * rng.normal(size=600)
+    block = np.repeat(np.arange(30), 20)
+    weights = draw_weights(30, 1000, seed=3)
+    one, other = (pearson(predicted, observed, block)(weights) for predicted in (better, worse))
+    apart, difference = (estimate(one, 30), estimate(other, 30)), estimate(one - other, 30)
+    assert apart[0].low is not None
+    assert apart[1].high is not None
+    assert apart[0].low < apart[1].high
+    assert difference.low is not None
+    assert difference.low > 0
+    assert difference.value == pytest.approx((apart[0].value or 0) - (apart[1].value or 0), abs=1e-4)
+    same = estimate(one - one, 30)
+    assert (same.value, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
-@given(st.integers(0, 50), st.lists(st.booleans(), min_size=1, max_size=80), st.sampled_from([1, 4, 32]))
-def test_pooled_means_follow_the_absolute_grid(first: int, kept: list[bool], pool: int) -> None:
+def test_what_is_undefined_is_none_and_says_why() -> None:
+    assert estimate(np.array([np.nan, 0.1]), 9) == Estimate(None, reason="undefined")
+    assert estimate(np.array([np.nan, 0.1]), 9, "it is constant") == Estimate(None, reason="it is constant")
+
+
+def test_few_blocks_or_defined_draws_give_no_interval() -> None:
+    values = np.linspace(0, 1, 201)
+    assert estimate(values, 4) == Estimate(0.0, reason="no interval from 4 blocks")
+    assert estimate(values, 1) == Estimate(0.0, reason="no interval from 1 block")
+    assert estimate(values, 5) == Estimate(0.0, 0.0299, 0.9751)
+    values[1:41] = np.nan
+    assert estimate(values, 9) == Estimate(0.0, reason="no interval: 20% of draws are undefined")
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 1 / 3, 1e9])
+def test_constant_bins_have_no_correlation(level: float) -> None:
+    """0.1 and 1/3 leave rounding errors in every sum."""
+    rng = np.random.default_rng(1)
+    block = np.repeat(np.arange(5), 20)
+    constant, other = np.full(100, level), rng.normal(size=100)
+    weights = draw_weights(5, 20, seed=1)
+    assert np.isnan(pearson(constant, other, block)(weights)).all()
+    assert np.isnan(spearman(other, constant, block)(weights)).all()
+    assert is_constant(constant)
+    assert not is_constant(other)
+    np.testing.assert_allclose(auroc(constant, other > 0, block)(weights), 0.5)
+
+
+def test_a_draw_with_one_class_has_no_auroc() -> None:
+    block = np.repeat(np.arange(2), 5)
+    found = auroc(np.arange(10.0), block == 1, block)(np.array([[1.0, 1.0], [2.0, 0.0]]))
+    assert found[0] == 1
+    assert np.isnan(found[1])
+
+
+@given(
+    st.integers(0, 50),
+    st.lists(st.booleans(), min_size=1, max_size=80),
+    st.sampled_from([1, 4, 32]),
+    st.sampled_from([0.25, 0.5]),
+)
+def test_pooled_means_follow_the_absolute_grid(first: int, kept: list[bool], pool: int, least: float) -> None:
     values = np.arange(len(kept), dtype=float)
-    found = pooled(np.where(kept, values, np.nan), np.array(kept), first, pool)
+    found = pooled(np.where(kept, values, np.nan), np.array(kept), first, pool, least)
     runs: dict[int, list[float]] = {}
     for place, keep in enumerate(kept):
         runs.setdefault((first + place) // pool, []).extend([values[place]] if keep else [])
-    expected = [np.mean(run) if len(run) >= pool / 2 and run else np.nan for run in runs.values()]
+    expected = [np.mean(run) if len(run) >= pool * least and run else np.nan for run in runs.values()]
     np.testing.assert_allclose(found, expected)
