@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,15 +108,21 @@ def predict(
         Region(region.chrom, bins_over(region).start * BIN, min(bins_over(region).stop * BIN, sizes[region.chrom]))
         for region in regions
     ]
-    merged = merge(whole_bins, sizes)
-    total = sum(len(windows_over(region)) for region in merged)
-    done = 0
+    spans = {
+        chrom: [(index, region) for region in regions for index in windows_over(region)]
+        for chrom, regions in groupby(merge(whole_bins, sizes), key=attrgetter("chrom"))
+    }
+    # Small regions share windows, so each window is asked for once and cut as often as needed.
+    shared = {chrom: dict.fromkeys(index for index, _ in pairs) for chrom, pairs in spans.items()}
+    done, total = 0, sum(map(len, shared.values()))
     progress(done, total)
-    for region in merged:
-        bins = bins_over(region)
-        for index, values in predict_windows(predictor, region.chrom, windows_over(region), store):
-            first, last = max(bins.start, index * BINS), min(bins.stop, (index + 1) * BINS)
-            piece = Region(region.chrom, first * BIN, min(last * BIN, region.end))
-            yield TrackData(values[first - index * BINS : last - index * BINS], piece, predictor.model.tracks)
+    for chrom, pairs in spans.items():
+        windows = predict_windows(predictor, chrom, shared[chrom], store)
+        for (index, values), (_, cuts) in zip(windows, groupby(pairs, key=itemgetter(0)), strict=True):
+            for _, region in cuts:
+                bins = bins_over(region)
+                first, last = max(bins.start, index * BINS), min(bins.stop, (index + 1) * BINS)
+                piece = Region(chrom, first * BIN, min(last * BIN, region.end))
+                yield TrackData(values[first - index * BINS : last - index * BINS], piece, predictor.model.tracks)
             done += 1
             progress(done, total)

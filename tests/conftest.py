@@ -105,7 +105,12 @@ def command_line(*args: object, before: str = "", bound: bool = False) -> list[s
     With ``bound``, file permissions hold even where tests run as root.
     """
     words = [sys.executable, "-c", before + _COMMAND, *(str(arg) for arg in args)]
-    return [sys.executable, "-c", _DROP_RIGHTS, *words] if bound and os.geteuid() == 0 else words
+    return bound_by_permissions(words) if bound else words
+
+
+def bound_by_permissions(words: list[str]) -> list[str]:
+    """Return the words that run a program so that file permissions hold even where tests run as root."""
+    return [sys.executable, "-c", _DROP_RIGHTS, *words] if os.geteuid() == 0 else words
 
 
 def run_command(

@@ -95,15 +95,23 @@ class WindowStore:
         return self.folder / "c" / str(index) / "0"
 
     def read(self, index: int) -> np.ndarray | None:
-        """Return one window, float32 ``[896, tracks]``, or None when it was never predicted."""
+        """Return one window, float32 ``[896, tracks]``, or None when it was never predicted, or is damaged."""
         if not self._chunk(index).exists():
             return None
-        return np.asarray(self._array[index * BINS : (index + 1) * BINS], np.float32)
+        try:
+            return np.asarray(self._array[index * BINS : (index + 1) * BINS], np.float32)
+        except (RuntimeError, ValueError):  # a chunk that the disk lost is predicted again
+            return None
 
     def write(self, index: int, values: np.ndarray) -> None:
         """Keep one window, float32 ``[896, tracks]``. Zarr renames a finished chunk into place, so that a killed
-        process leaves no half one."""
-        self._array[index * BINS : (index + 1) * BINS] = values
+        process leaves no half one. Raises TracksError when it cannot be written."""
+        try:
+            self._array[index * BINS : (index + 1) * BINS] = values
+        except OSError as error:
+            raise TracksError(
+                f"cannot write to the prediction store {self.folder}: {error.strerror}; give another (--store)"
+            ) from error
 
     def known(self) -> np.ndarray:
         """Return which windows were predicted, bool ``[windows]``."""

@@ -166,7 +166,7 @@ def test_a_track_without_any_value_has_no_file_and_that_is_said(
     assert result.exit_code == 0
     assert "tracks: warning: LMNB1 LAD liver has no value in these regions, so it has no file" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == [f"{SLUGS[0]}.bw"]
-    assert result.stdout.startswith(f"wrote {tmp_path / SLUGS[0]}.bw: 1 bins of 128 bp")
+    assert result.stdout.startswith(f"wrote {tmp_path / SLUGS[0]}.bw: 1 bin of 128 bp, in ")
 
 
 @pytest.mark.parametrize("form", ["bigwig", "bedgraph", "hdf5"])
@@ -177,7 +177,10 @@ def test_only_n_is_a_failure_that_writes_nothing(
     result = cli(*arguments, *given, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.splitlines()[-1] == "tracks: error: no file was written: not one of 940 bins has a value"
+    assert result.stderr.splitlines()[-2:] == [
+        "tracks: no value for 940 of 940 bins: no sequence there",
+        "tracks: error: no file was written: not one of 940 bins has a value",
+    ]
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 

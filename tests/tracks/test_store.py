@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
+from tests.conftest import bound_by_permissions
 from tracks.errors import TracksError
 from tracks.store import Store
 
@@ -92,3 +93,33 @@ def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TracksError, match="cannot make the prediction store"):
         Store(tmp_path / "file" / "store")
+
+
+def test_a_damaged_window_is_predicted_again(tmp_path: Path) -> None:
+    windows = Store(tmp_path).windows("a" * 64, "SQ.x", 500_000, 3)
+    windows.write(1, WINDOW_A)
+    chunk = windows.folder / "c" / "1" / "0"
+    for damage in (b"", chunk.read_bytes()[:100], b"x" * 500):
+        chunk.write_bytes(damage)
+        assert windows.read(1) is None
+    windows.write(1, WINDOW_A)
+    np.testing.assert_array_equal(windows.read(1), WINDOW_A)
+
+
+_ONE_MORE = """
+import sys, numpy as np
+from pathlib import Path
+from tracks.store import Store
+Store(Path(sys.argv[1])).windows("a" * 64, "SQ.x", 500_000, 3).write(2, np.zeros((896, 3), np.float32))
+"""
+
+
+def test_a_store_that_cannot_be_written_to(tmp_path: Path) -> None:
+    windows = Store(tmp_path).windows("a" * 64, "SQ.x", 500_000, 3)
+    windows.write(1, WINDOW_A)
+    (windows.folder / "c").chmod(0o555)
+    command = bound_by_permissions([sys.executable, "-c", _ONE_MORE, str(tmp_path)])
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    (windows.folder / "c").chmod(0o755)
+    assert "TracksError: cannot write to the prediction store" in run.stderr
+    assert "Permission denied; give another (--store)" in run.stderr.splitlines()[-1]

@@ -48,7 +48,8 @@ def address(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         model = request.getfixturevalue("model_folder")
     store = tmp_path_factory.mktemp("store")
     command = "from tracks.cli import main; main()"
-    words = [sys.executable, "-c", command, "demo", "--no-browser", "--port", "0", "--model", model, "--store", store]
+    options = ["--no-browser", "--port", "0", "--model", str(model), "--store", str(store)]
+    words = [sys.executable, "-c", command, "demo", *options]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

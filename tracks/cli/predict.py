@@ -28,9 +28,7 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--region", "region", multiple=True, help="Region such as chr20:10,000,001-10,400,000 (repeatable).")
 @click.option("--bed", type=_PATH, help="BED file of regions (plain or gzip).")
 @click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
-@click.option(
-    "--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome]."
-)
+@click.option("--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome].")
 @click.option("--model", "folder", type=_PATH, help="Model folder [default: the shipped model].")
 @click.option("--track", "names", multiple=True, help="Only this track, by name or slug (repeatable) [default: all].")
 @click.option(
@@ -121,7 +119,8 @@ def command(
     if not paths:
         raise TracksError(f"no file was written: not one of {written[0].bins:,} bins has a value")
     files = paths[0] if len(paths) == 1 else f"{len(paths)} files in {out}"
-    click.echo(f"wrote {files}: {written[0].bins:,} bins of 128 bp, in {time.monotonic() - started:.1f} s")
+    bins = f"{written[0].bins:,} bin{'s' if written[0].bins > 1 else ''} of 128 bp"
+    click.echo(f"wrote {files}: {bins}, in {time.monotonic() - started:.1f} s")
 
 
 def _regions(region: Sequence[str], bed: Path | None, chroms: Sequence[str], genome: Genome) -> list[Region]:
@@ -184,5 +183,5 @@ class _Missing:
                     f"{entry.track.name}: no value for {more:,} other bins: "
                     f"too little sequence in the {self._widest / 1e6:g} Mb around"
                 )
-            if entry.path is None:
+            if entry.path is None and any(other.path for other in written):
                 _say(f"warning: {entry.track.name} has no value in these regions, so it has no file")
