@@ -85,6 +85,7 @@ class Visit:
     def open(self, place: str = "", drawn: bool = True) -> Page:
         """Open the page at a place (``chr20:1-1000``), and wait until the tracks say that they are drawn."""
         self.page.goto(f"{self.address}?renderer=canvas{place and '#'}{place}")
+        self.page.wait_for_selector("body[data-state=open]")
         if drawn:
             self.wait_drawn()
         return self.page
