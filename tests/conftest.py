@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+
+# A shell starts background jobs with Ctrl-C ignored, which the commands that these tests start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROM_SIZES = {"chr20": 500_050, "chr3": 200_000, "chrN": 20_000}
 """Not in the order of their names, and no length is whole bins."""

@@ -34,6 +34,8 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def main(options: list[str]) -> None:
     """Run the whole scene; raises SystemExit with one line at the first thing that is wrong."""
+    # A shell starts background jobs with Ctrl-C ignored, and the demo would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tracks = Path(sys.executable).parent / "tracks"
     with tempfile.TemporaryDirectory() as store:
         started = time.monotonic()
