@@ -232,10 +232,12 @@ def test_a_track_never_observed_in_training_has_no_baseline(model: Model, projec
 
 def test_chromosomes_are_scored_apart_and_together(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    sizes = {"chr1": 1_600_000, "chr2": 800_000}
+    sizes = {"chr1": 2_400_000, "chr2": 800_000}
     sequences = {name: "".join(rng.choice(list("ACGT"), size)) for name, size in sizes.items()}
     write_fasta(tmp_path / "genome.fa", sequences)
-    (tmp_path / "split.bed").write_text("chr1\t0\t800000\ttrain\nchr1\t800000\t1600000\ttest\nchr2\t0\t800000\ttest\n")
+    (tmp_path / "split.bed").write_text(
+        "chr1\t0\t800000\ttest\nchr1\t800000\t1600000\ttrain\nchr1\t1600000\t2400000\ttest\nchr2\t0\t800000\ttest\n"
+    )
     pieces = [Bins(name, 0, rng.random(size // 128).astype(np.float32)) for name, size in sizes.items()]
     write_bigwig(tmp_path / "a.bw", sizes, pieces)
     (tmp_path / "tracks.toml").write_text(
@@ -248,6 +250,7 @@ def test_chromosomes_are_scored_apart_and_together(tmp_path: Path) -> None:
     assert list(fine) == ["chr1", "chr2", "chr1 + chr2"]
     one, two, both = fine.values()
     assert both.joined
+    assert (one.blocks, two.blocks) == (4, 2), "bins at 0.13 to 0.67, 1.73 to 2.27, and 0.13 to 0.67 Mb"
     assert (both.bins, both.blocks) == (one.bins + two.bins, one.blocks + two.blocks)
 
 

@@ -127,6 +127,15 @@ def test_few_blocks_or_defined_draws_give_no_interval() -> None:
     assert estimate(values, 9) == Estimate(0.0, reason="no interval: 20% of draws are undefined")
 
 
+def test_a_draw_of_constant_bins_has_no_correlation() -> None:
+    rng = np.random.default_rng(1)
+    block = np.repeat(np.arange(4), 25)
+    for level in (0.1, 1 / 3, 0.7):
+        predicted = np.where(block == 2, level, rng.random(100))
+        found = pearson(predicted, rng.random(100), block)(np.array([[1.0, 1, 1, 1], [0, 0, 4, 0], [0, 0, 7, 0]]))
+        np.testing.assert_array_equal(np.isnan(found), [False, True, True])
+
+
 @pytest.mark.parametrize("level", [0.0, 0.1, 1 / 3, 1e9])
 def test_constant_bins_have_no_correlation(level: float) -> None:
     """0.1 and 1/3 leave rounding errors in every sum."""
