@@ -190,6 +190,14 @@ def test_keys_move_and_zoom(visit: Visit) -> None:
     expect(place).to_contain_text("chr20:45,200,001-45,600,000")
 
 
+def test_keys_pressed_quickly_add_up(visit: Visit) -> None:
+    page = visit.open("chr20:45,200,001-45,600,000")
+    page.locator("#plot").focus()
+    for key in ("ArrowRight", "ArrowRight", "+", "-", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(page.locator("#location")).to_contain_text("chr20:45,300,001-45,700,000")
+
+
 def test_buttons_places_and_links(visit: Visit) -> None:
     page = visit.open()
     buttons = page.locator("#loci button")

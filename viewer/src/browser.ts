@@ -6,6 +6,7 @@ import { byId, make, say } from "./dom";
 const ANIMATION = 250;
 const NARROWEST = 500;
 const HASH_PAUSE = 300;
+const SETTLING = 100;
 
 /** The part of HiGlass' interface that is used here. */
 export interface Api {
@@ -15,6 +16,9 @@ export interface Api {
 
 export class Browser {
   private span: Span;
+  // Where a movement that is under way will end, so that keys pressed quickly add up and none is lost half-way.
+  private target: Span | undefined;
+  private targetTimer: ReturnType<typeof setTimeout> | undefined;
   private known: Span[] | undefined;
   private hashTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -37,18 +41,23 @@ export class Browser {
 
   goTo(span: Span, milliseconds = 0): void {
     const { start, end } = this.axis.clamp(span);
+    clearTimeout(this.targetTimer);
+    this.target = { start, end };
+    this.targetTimer = setTimeout(() => { this.target = undefined; }, milliseconds + SETTLING);
     this.api.zoomTo(this.page.view, start, end, undefined, undefined, milliseconds);
     if (!milliseconds) this.moved({ start, end });
   }
 
   pan(share: number): void {
-    const by = (this.span.end - this.span.start) * share;
-    this.goTo({ start: this.span.start + by, end: this.span.end + by }, ANIMATION);
+    const { start, end } = this.target ?? this.span;
+    const by = (end - start) * share;
+    this.goTo({ start: start + by, end: end + by }, ANIMATION);
   }
 
   zoom(factor: number): void {
-    const middle = (this.span.start + this.span.end) / 2;
-    const half = Math.max((this.span.end - this.span.start) * factor, NARROWEST) / 2;
+    const { start, end } = this.target ?? this.span;
+    const middle = (start + end) / 2;
+    const half = Math.max((end - start) * factor, NARROWEST) / 2;
     this.goTo({ start: middle - half, end: middle + half }, ANIMATION);
   }
 
