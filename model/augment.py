@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracks.composition import known_bases
 from tracks.genome import N
 from tracks.grid import BIN, FLANK
 
@@ -26,5 +27,5 @@ def without_unknown_bins(labels: np.ndarray, codes: np.ndarray, min_known: int) 
 
     ``codes`` is the window's whole input, ``[131072]``; the bins lie between its flanks.
     """
-    known = (codes[FLANK : len(codes) - FLANK].reshape(-1, BIN) < N).sum(axis=1)
+    known = known_bases(codes[FLANK : len(codes) - FLANK])
     return np.where(known[:, None] < min_known, np.float32(np.nan), labels)

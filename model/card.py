@@ -115,10 +115,6 @@ class Card:
         return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n"
 
 
-def _estimate(fields: dict[str, Any]) -> Estimate:
-    return Estimate(**fields)
-
-
 def card_from_json(fields: dict[str, Any]) -> Card:
     """Make a card again from its JSON. Raises TracksError when it is not one, or of a newer format."""
     try:
@@ -132,13 +128,13 @@ def card_from_json(fields: dict[str, Any]) -> Card:
                     Score(
                         **{
                             **score,
-                            "model": _estimate(score["model"]),
+                            "model": Estimate(**score["model"]),
                             "baselines": tuple(
                                 BaselineScore(
                                     baseline["name"],
                                     baseline["detail"],
-                                    _estimate(baseline["score"]),
-                                    _estimate(baseline["difference"]),
+                                    Estimate(**baseline["score"]),
+                                    Estimate(**baseline["difference"]),
                                 )
                                 for baseline in score["baselines"]
                             ),

@@ -10,10 +10,10 @@ import numpy as np
 from model.augment import MAX_SHIFT, reverse_complement, with_gaps, without_unknown_bins
 from model.context import ContextConfig, chromosome_counts, raw_features
 from tracks.bigwig import read_bins, read_chrom_sizes
-from tracks.composition import known_fraction, smoothed_counts
+from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
-from tracks.grid import BIN, BINS, FLANK, INPUT, bin_count
+from tracks.grid import BIN, BINS, FLANK, INPUT
 from tracks.regions import Region
 from tracks.split import Block, read_split
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tracks.project import Project, TrackEntry
-
-MIN_KNOWN_BASES = 64
-"""A bin with fewer known bases has no label and no prediction (facts/data.md, trap 4)."""
 
 _MIN_OBSERVED = 0.1
 
@@ -48,15 +45,23 @@ class Window:
     labels: np.ndarray
 
 
+def read_observed(entry: TrackEntry, chrom: str, length: int, counts: np.ndarray) -> np.ndarray:
+    """Return an observed track of a whole chromosome in its own unit, float32 ``[bins]``, for the chromosome's base
+    counts ``[bins, 4]``; NaN where the track, or the sequence, is not known."""
+    if entry.observed is None or chrom not in read_chrom_sizes(entry.observed):
+        return np.full(len(counts), np.nan, np.float32)
+    values = read_bins(entry.observed, Region(chrom, 0, length))
+    values[counts[:, 0] < MIN_KNOWN_BASES] = np.nan
+    return values
+
+
 def load_labels(entry: TrackEntry, chrom: str, length: int, counts: np.ndarray) -> np.ndarray:
     """Return one track's labels for a chromosome, float32 ``[bins]``: transformed, NaN where masked.
 
     Raises TracksError when a label leaves 0 to 1, which is what a sigmoid output can give.
     """
-    labels = np.full(bin_count(length), np.nan, np.float32)
-    if entry.observed is not None and chrom in read_chrom_sizes(entry.observed):
-        labels = entry.track.transform.forward(read_bins(entry.observed, Region(chrom, 0, length))).astype(np.float32)
-    labels[counts[:, 0] < MIN_KNOWN_BASES] = np.nan
+    observed = read_observed(entry, chrom, length, counts)
+    labels: np.ndarray = entry.track.transform.forward(observed).astype(np.float32)
     if np.nanmax(labels, initial=0) > 1 or np.nanmin(labels, initial=0) < 0:
         raise TracksError(
             f"{entry.observed}: '{entry.name}' has labels from {np.nanmin(labels):.3g} to {np.nanmax(labels):.3g} on "
@@ -174,7 +179,3 @@ class TrainingData:
         features = np.concatenate(kept).astype(np.float64)
         mean, deviation = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
         return tuple(mean.tolist()), tuple(deviation.tolist())
-
-    def context_known(self, chrom: str, width: int) -> np.ndarray:
-        """Return the known fraction of the bases around each bin, float64 ``[bins]``."""
-        return known_fraction(smoothed_counts(self.chromosomes[chrom].counts, width), width)

@@ -10,10 +10,9 @@ import numpy as np
 from model.baselines import CLIP, Baseline, Sample, features, fit_baselines
 from model.card import NO_MODEL, BaselineScore, Card, Score, TrackCard, track_verdict
 from model.context import chromosome_counts
-from model.dataset import MIN_KNOWN_BASES
+from model.dataset import read_observed
 from model.metrics import Estimate, auroc, draw_weights, estimate, is_constant, pearson, pooled, spearman
 from model.predict import Predictor, predict_windows
-from tracks.bigwig import read_bins, read_chrom_sizes
 from tracks.errors import UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, windows_over
@@ -231,8 +230,8 @@ def _track_cards(
     train: list[tuple[np.ndarray, np.ndarray, float]] = []
     for chrom in dict.fromkeys(block.region.chrom for block in blocks):
         report(f"reading sequence and observed tracks of {chrom}")
-        counts = chromosome_counts(genome, chrom)
-        observed = np.stack([_observed(entry, chrom, genome.chrom_sizes[chrom], counts) for entry in entries], axis=1)
+        counts, length = chromosome_counts(genome, chrom), genome.chrom_sizes[chrom]
+        observed = np.stack([read_observed(entry, chrom, length, counts) for entry in entries], axis=1)
         composition = features(counts)
         for block in blocks:
             if (block.region.chrom, block.fold) == (chrom, "train"):
@@ -248,16 +247,6 @@ def _track_cards(
         report(f"scoring {entry.name}")
         cards.append(_track_card(entry, place, held_out, train))
     return tuple(cards)
-
-
-def _observed(entry: TrackEntry, chrom: str, length: int, counts: np.ndarray) -> np.ndarray:
-    """Return an observed track in its own unit, float32 ``[bins]``; NaN where it, or the sequence, is not known."""
-    assert entry.observed is not None
-    if chrom not in read_chrom_sizes(entry.observed):
-        return np.full(len(counts), np.nan, np.float32)
-    values = read_bins(entry.observed, Region(chrom, 0, length))
-    values[counts[:, 0] < MIN_KNOWN_BASES] = np.nan
-    return values
 
 
 def _track_card(

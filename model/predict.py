@@ -11,7 +11,7 @@ import torch
 
 from model.compute import keep_freed_memory, pick_device
 from model.context import WindowCounts, window_context
-from model.dataset import MIN_KNOWN_BASES
+from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import TracksError
 from tracks.grid import BIN, BINS, bins_over, input_span, window_count, windows_over
 from tracks.regions import Region, merge

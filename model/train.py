@@ -18,6 +18,7 @@ from model.compute import has_fast_bfloat16, keep_freed_memory, pick_device
 from model.context import ContextConfig
 from model.dataset import TrainingData
 from model.folder import save_model
+from model.metrics import pearson, pooled
 from model.network import Network, NetworkConfig
 from model.trunk import TrunkConfig
 from tracks.errors import TracksError, UsageError
@@ -318,12 +319,10 @@ def masked_loss(logits: torch.Tensor, labels: torch.Tensor, targets: int, auxili
 
 def _pearson(predicted: np.ndarray, observed: np.ndarray, pool: int) -> float:
     """Pearson r of one track over its observed bins, after averaging each ``pool`` bins over the observed ones."""
-    mask = np.isfinite(observed).reshape(-1, pool)
-    count = mask.sum(axis=1)
-    kept = count > 0
-    means = [
-        np.where(mask, values.reshape(-1, pool), 0).sum(axis=1)[kept] / count[kept] for values in (predicted, observed)
-    ]
-    if kept.sum() < 2 or min(mean.std() for mean in means) == 0:
+    kept = np.isfinite(observed)
+    means = [pooled(values, kept, 0, pool, least=0.0) for values in (predicted, observed)]
+    seen = np.isfinite(means[1])
+    if seen.sum() < 2:
         return math.nan
-    return float(np.corrcoef(*means)[0, 1])
+    together = np.zeros(int(seen.sum()), np.int64)  # one block: there is no interval here
+    return float(pearson(means[0][seen], means[1][seen], together)(np.ones((1, 1)))[0])

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracks.genome import N
+from tracks.composition import MIN_KNOWN_BASES, known_bases
 from tracks.grid import BIN, BINS, bin_count, window_count
 from tracks.regions import Region
 
 if TYPE_CHECKING:
     from tracks.genome import Genome
-
-ENOUGH = 64
-"""A bin with fewer known bases than this has no value, observed or predicted (half a bin)."""
 
 _PIECE = 1 << 16
 _JOINED_GAP = 20_000
@@ -38,13 +35,13 @@ class SequenceMap:
                     return
                 last = min(first + _PIECE, bin_count(length))
                 codes = self.genome.codes(chrom, first * BIN, last * BIN)
-                pieces.append((codes != N).reshape(-1, BIN).sum(axis=1, dtype=np.uint8))
+                pieces.append(known_bases(codes).astype(np.uint8))
             self._known[chrom] = np.concatenate(pieces)
         self.ready.set()
 
     def has_sequence(self, chrom: str, first: int, last: int) -> np.ndarray:
         """Return which of a chromosome's bins ``[first, last)`` hold enough sequence to have a value, bool."""
-        enough: np.ndarray = self._known[chrom][first:last] >= ENOUGH
+        enough: np.ndarray = self._known[chrom][first:last] >= MIN_KNOWN_BASES
         return enough
 
     def windows(self, chrom: str) -> list[int]:

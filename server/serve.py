@@ -9,17 +9,19 @@ import socket
 import sys
 import threading
 import webbrowser
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import waitress.server
 
-import tracks
 from model.folder import demo_model_folder
 from server.app import STATIC, create_app
 from server.site import Site
 from tracks.errors import TracksError, UsageError
+from tracks.genome import demo_genome
 from tracks.store import Store, default_store_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOST = "127.0.0.1"
 PORT = 8765
@@ -66,7 +68,7 @@ def demo(
 
 def demo_project() -> Path:
     """Return the project file of the data that ships with the package."""
-    return Path(tracks.__file__).parent / "demo" / "tracks.toml"
+    return demo_genome().with_name("tracks.toml")
 
 
 def _interrupt(*_: Any) -> None:

@@ -37,11 +37,6 @@ def view_config(site: Site) -> dict[str, Any]:
     return dumped
 
 
-def panel_height() -> int:
-    """Return the height of a track's panel in pixels."""
-    return _HEIGHTS["panel"]
-
-
 def _chromosomes(site: Site) -> Any:
     return higlass.track(
         "horizontal-chromosome-labels",

@@ -7,9 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracks.genome import N
 from tracks.grid import BIN
 
 FEATURES = ("GC", "CpG density", "CpG observed/expected")
+
+MIN_KNOWN_BASES = 64
+"""A bin with fewer known bases than this (half a bin) has no value, observed or predicted (facts/data.md, trap 4)."""
+
+
+def known_bases(codes: np.ndarray) -> np.ndarray:
+    """Count the bases of each bin that are not N: uint8 codes ``[bins * 128]`` to int64 ``[bins]``."""
+    counts: np.ndarray = (codes < N).reshape(-1, BIN).sum(axis=1)
+    return counts
 
 
 def bin_counts(codes: np.ndarray) -> np.ndarray:

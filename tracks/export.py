@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
@@ -16,7 +15,7 @@ import numpy as np
 
 from tracks.bigwig import Bins, in_order, runs, write_bigwig
 from tracks.errors import TracksError, UsageError
-from tracks.files import written_beside
+from tracks.files import check_folder, written_beside
 from tracks.grid import BIN, BINS
 
 if TYPE_CHECKING:
@@ -65,18 +64,12 @@ def check_output(out: Path, tracks: Sequence[Track], form: Format, overwrite: bo
     twice = next((slug for slug in slugs if slugs.count(slug) > 1), None)
     if twice is not None and form != "hdf5":
         raise UsageError(f"two tracks would both be written as '{twice}'; choose one of them with --track")
-    folder = out.absolute()
     try:
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
-        if not folder.is_dir():
-            raise UsageError(f"cannot write to {out}: {folder} is a file, not a folder")
+        check_folder(out, f"to {out}")
         paths = {output_path(out, track, form): None for track in tracks}
         found = [path for path in paths if path.exists()]
     except OSError as error:
         raise TracksError(f"cannot write to {out}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise TracksError(f"cannot write to {out}: permission denied in {folder}")
     if found and not overwrite:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise UsageError(f"{found[0]}{more} exists already; choose another folder, or replace with --overwrite")

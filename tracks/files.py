@@ -6,11 +6,25 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracks.errors import TracksError
+from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def check_folder(folder: Path, what: str) -> None:
+    """See that files could be written to a folder that may be yet to make; nothing is made. For before long work.
+
+    Raises UsageError when a file is in its place, TracksError when it may not be written; both name ``what``.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise UsageError(f"cannot write {what}: {nearest} is a file, not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise TracksError(f"cannot write {what}: permission denied in {nearest}")
 
 
 @contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from tracks.errors import TracksError, UsageError
+from tracks.errors import UsageError
+from tracks.files import check_folder, written_beside
 
 
 @click.command("evaluate")
@@ -52,7 +52,6 @@ def command(
     from model.evaluate import evaluate, evaluate_baselines
     from model.folder import load_model
     from tracks.cli.progress import bar
-    from tracks.files import written_beside
     from tracks.project import load_project
     from tracks.store import Store, default_store_folder
 
@@ -85,10 +84,4 @@ def _check_writable(path: Path, overwrite: bool) -> None:
         raise UsageError(f"cannot write {path}: it is a folder; name a file")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists already; choose another name, or replace it with --overwrite")
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise UsageError(f"cannot write {path}: {folder} is a file, not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise TracksError(f"cannot write {path}: permission denied in {folder}")
+    check_folder(path.absolute().parent, str(path))

@@ -39,9 +39,7 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--store", "root", type=_PATH, help="Prediction store [default: the user's cache].")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
-@click.pass_context
 def command(
-    context: click.Context,
     region: tuple[str, ...],
     bed: Path | None,
     chrom: tuple[str, ...],
@@ -163,14 +161,13 @@ class _Missing:
     def add(self, piece: TrackData) -> None:
         import numpy as np
 
-        from model.dataset import MIN_KNOWN_BASES
-        from tracks.composition import bin_counts
+        from tracks.composition import MIN_KNOWN_BASES, known_bases
         from tracks.grid import BIN
 
         if np.isnan(piece.values).any():
             start = piece.region.start
-            codes = self._genome.codes(piece.region.chrom, start, start + len(piece.values) * BIN + 1)
-            self._without_sequence += int((bin_counts(codes)[:, 0] < MIN_KNOWN_BASES).sum())
+            codes = self._genome.codes(piece.region.chrom, start, start + len(piece.values) * BIN)
+            self._without_sequence += int((known_bases(codes) < MIN_KNOWN_BASES).sum())
 
     def say(self, written: Sequence[Written]) -> None:
         bins = written[0].bins

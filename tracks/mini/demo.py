@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracks.bigwig import Bins, read_bins, read_chrom_sizes, write_bigwig
+from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import UsageError
 from tracks.files import written_beside
 from tracks.genome import Genome
@@ -20,7 +21,6 @@ from tracks.mini.prepare import (
     GENOME,
     LIVER,
     METHYLATION,
-    MIN_KNOWN_BASES,
     SPLIT,
     TIG3,
     Label,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracks.bigwig import Bins, write_bigwig
+from tracks.composition import MIN_KNOWN_BASES, known_bases
 from tracks.errors import TracksError
 from tracks.files import written_beside
 from tracks.genome import Genome
@@ -37,7 +38,6 @@ GENOME = "genome/hg19.fa.gz"
 RECIPE = 1
 """Raised when the same sources would give other files."""
 
-MIN_KNOWN_BASES = 64
 PAR1_END = 2_699_520
 """chrX before this is the pseudo-autosomal region, which has no labels (facts/data.md, trap 5)."""
 CHR22_PIECE_START = 20_000_000
@@ -340,7 +340,7 @@ class _Preparation:
         """Return the values with NaN where a bin has fewer than 64 known bases, and in chrX's PAR1."""
         if chrom not in self._known:
             codes = self._genome().codes(chrom, 0, bin_count(CHROM_SIZES[chrom]) * BIN)
-            self._known[chrom] = (codes.reshape(-1, BIN) < 4).sum(axis=1)
+            self._known[chrom] = known_bases(codes)
         hidden = self._known[chrom] < MIN_KNOWN_BASES
         if chrom == "chrX":
             hidden[: PAR1_END // BIN] = True
