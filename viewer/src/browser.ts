@@ -36,16 +36,27 @@ export class Browser {
       },
       page.view,
     );
+    // Whoever takes the view by hand goes on from what is seen.
+    for (const kind of ["pointerdown", "wheel"]) {
+      byId("plot").addEventListener(kind, () => { this.forgetTarget(); }, { capture: true, passive: true });
+    }
     this.moved(span);
   }
 
   goTo(span: Span, milliseconds = 0): void {
     const { start, end } = this.axis.clamp(span);
-    clearTimeout(this.targetTimer);
-    this.target = { start, end };
-    this.targetTimer = setTimeout(() => { this.target = undefined; }, milliseconds + SETTLING);
+    this.forgetTarget();
     this.api.zoomTo(this.page.view, start, end, undefined, undefined, milliseconds);
-    if (!milliseconds) this.moved({ start, end });
+    if (milliseconds) {
+      this.target = { start, end };
+      // A busy machine may drop an animation's last steps; this is where it was to end.
+      this.targetTimer = setTimeout(() => { this.goTo({ start, end }); }, milliseconds + SETTLING);
+    } else this.moved({ start, end });
+  }
+
+  private forgetTarget(): void {
+    clearTimeout(this.targetTimer);
+    this.target = undefined;
   }
 
   pan(share: number): void {
