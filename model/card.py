@@ -90,7 +90,7 @@ class TrackCard:
 
 @dataclass(frozen=True)
 class Card:
-    """A model's accuracy: made by ``tracks evaluate``, kept in the model folder as card.json.
+    """A model's accuracy: made by ``tracks card``, kept in the model folder as card.json.
 
     It holds no date and no path, so that the same model and data give the same card.
     """
@@ -149,7 +149,7 @@ def card_from_json(fields: dict[str, Any]) -> Card:
         )
         return Card(**{**fields, "tracks": tracks, "split": tuple(fields.get("split", ()))})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TracksError(f"card.json is damaged at {error}; make it again with tracks evaluate") from error
+        raise TracksError(f"card.json is damaged at {error}; make it again with tracks card") from error
 
 
 def track_verdict(scores: Sequence[Score]) -> str:
@@ -256,7 +256,7 @@ def card_markdown(card: Card) -> str:
 def _page(card: Card) -> Iterator[str]:
     yield f"# Model card: {card.model}"
     yield ""
-    made = f"Made by `{card.command}`" if card.command else "Made by `tracks evaluate`"
+    made = f"Made by `{card.command}`" if card.command else "Made by `tracks card`"
     yield f"{made} (seed {card.seed}); digest of the model `{card.digest[:16] or NO_MODEL}`. {card.method}"
     yield ""
     yield (

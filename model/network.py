@@ -1,63 +1,45 @@
-"""A network: the trunk, a linear head per bin, and the context branch of the tracks that use one."""
+"""A network: one trunk and the heads that share its embedding."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from model.context import ContextConfig
-from model.trunk import GELU, Trunk, TrunkConfig
+from model.heads import HeadSpec, build_head
+from model.trunk import Trunk, TrunkConfig
 
-
-@dataclass(frozen=True)
-class NetworkConfig:
-    """The shape of a network, all of it stored in the model folder."""
-
-    trunk: TrunkConfig = field(default_factory=TrunkConfig)
-    context: ContextConfig = field(default_factory=ContextConfig)
-    context_hidden: int = 16
-
-
-class ContextBranch(nn.Module):
-    """Standardised megabase composition to logits, bin by bin (a perceptron with one hidden layer)."""
-
-    def __init__(self, channels: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        self.hidden = nn.Conv1d(channels, hidden, 1)
-        self.output = nn.Conv1d(hidden, outputs, 1)
-        nn.init.zeros_(self.output.weight)
-
-    def forward(self, context: torch.Tensor) -> torch.Tensor:
-        """Map ``[N, channels, bins]`` to ``[N, outputs, bins]``."""
-        logits: torch.Tensor = self.output(GELU["tanh"](self.hidden(context)))
-        return logits
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class Network(nn.Module):
-    """Base codes and context to one logit per bin and track.
+    """Base codes to what each head says of them; the trunk is passed once, however many heads there are."""
 
-    ``uses_context`` says for each track whether the context branch adds to its logits.
-    """
-
-    def __init__(self, config: NetworkConfig, uses_context: tuple[bool, ...]) -> None:
+    def __init__(self, trunk: TrunkConfig, heads: Sequence[HeadSpec]) -> None:
         super().__init__()
-        self.config = config
-        self.trunk = Trunk(config.trunk)
-        self.head = nn.Conv1d(config.trunk.embedding_filters, len(uses_context), 1)
-        nn.init.normal_(self.head.weight, std=0.02)
-        self.context_tracks = [index for index, used in enumerate(uses_context) if used]
-        self.context = (
-            ContextBranch(config.context.channels, config.context_hidden, len(self.context_tracks))
-            if self.context_tracks
-            else None
-        )
+        self.trunk = Trunk(trunk)
+        self.specs = {spec.name: spec for spec in heads}
+        self.heads = nn.ModuleDict({spec.name: build_head(spec, trunk.embedding_filters) for spec in heads})
 
-    def forward(self, codes: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """Map codes uint8 ``[N, 131072]`` and context float32 ``[N, channels, 896]`` to logits ``[N, tracks, 896]``."""
-        logits: torch.Tensor = self.head(self.trunk(codes)).float()
-        if self.context is not None:
-            tracks = torch.tensor(self.context_tracks, device=logits.device)
-            logits = logits.index_add(1, tracks, self.context(context).float())
-        return logits
+    def forward(
+        self, codes: torch.Tensor, context: Mapping[str, torch.Tensor] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Map codes uint8 ``[N, 131072]``, and for each head with context float32 ``[N, channels, 896]``, to each
+        head's raw output: ``[N, tracks, 896]``, or ``[N, tracks]`` for a head of scope window."""
+        return self.read(self.trunk(codes), context)
+
+    def read(
+        self,
+        embedding: torch.Tensor,
+        context: Mapping[str, torch.Tensor] | None = None,
+        heads: Sequence[str] | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Map an embedding ``[N, C, 896]`` to the raw output of each head, or of those named."""
+        context = context or {}
+        raw = {}
+        for name in self.heads if heads is None else heads:
+            seen = embedding.half().to(embedding.dtype) if self.specs[name].half_embedding else embedding
+            raw[name] = self.heads[name](seen, context.get(name))
+        return raw

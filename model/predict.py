@@ -11,18 +11,25 @@ import torch
 
 from model.compute import keep_freed_memory, pick_device
 from model.context import WindowCounts, window_context
+from model.heads import head_labels
 from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import TracksError
-from tracks.grid import BIN, BINS, bins_over, input_span, window_count, windows_over
+from tracks.genome import N
+from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bins_over, window_count, window_start, windows_over
 from tracks.regions import Region, merge
 from tracks.trackdata import TrackData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from model.context import ContextConfig
     from model.folder import Model
+    from model.heads import HeadSpec
     from tracks.genome import Genome
     from tracks.store import Store, WindowStore
+
+
+_MIN_WINDOW_KNOWN = 0.25
 
 
 class Predictor:
@@ -39,7 +46,6 @@ class Predictor:
         self.device = pick_device(device)
         self._network = model.network.to(self.device)
         self._counts = WindowCounts(genome)
-        self._context_tracks = np.array([track.context for track in model.tracks])
 
     def has_sequence(self, chrom: str, index: int) -> bool:
         """Say whether any bin of a window has enough known bases to be predicted."""
@@ -49,24 +55,87 @@ class Predictor:
     def window(self, chrom: str, index: int) -> np.ndarray:
         """Predict one grid window: float32 ``[896, tracks]`` in track units.
 
-        NaN where a bin has fewer than 64 known bases or lies past the chromosome's end, and, for tracks with
-        context, where too little of the sequence around the bin is known.
+        A head of scope window gives one value for each ``model.stride`` bases, that of the window centred on them.
+        NaN where a bin has fewer than 64 known bases or lies past the chromosome's end; for tracks with context,
+        where too little of the sequence around the bin is known; and for a head of scope window, where less than a
+        quarter of its window is.
         """
-        tracks = self.model.tracks
         unknown = self._counts.window(chrom, index)[:, 0] < MIN_KNOWN_BASES
         if unknown.all():
-            return np.full((BINS, len(tracks)), np.nan, np.float32)
-        config = self.model.network.config.context
-        features, around = window_context(self._counts, chrom, index, config)
-        codes = torch.from_numpy(self.genome.codes(chrom, *input_span(index)))[None].to(self.device)
-        logits = self._network(codes, torch.from_numpy(features.T.copy())[None].to(self.device))
-        labels = torch.sigmoid(logits)[0].T.cpu().numpy()
-        values = np.stack([track.transform.inverse(labels[:, i]) for i, track in enumerate(tracks)], axis=1)
-        if not np.isfinite(values).all():
-            raise TracksError(f"model {self.model.folder} gave values that are no numbers on {chrom}, window {index}")
+            return np.full((BINS, len(self.model.tracks)), np.nan, np.float32)
+        embedding = self._embedding(chrom, window_start(index))
+        slid = self._slid_labels(chrom, index, embedding)
+        columns = []
+        for spec in self.model.heads:
+            if spec.scope == "window":
+                labels = np.repeat(slid[spec.name], self.model.stride // BIN, axis=0)
+            else:
+                features = masked = None
+                if spec.context is not None:
+                    features, around = window_context(self._counts, chrom, index, spec.context)
+                    masked = around < spec.context.min_known
+                labels = self._labels(spec, embedding, features)[0].T
+                if masked is not None:
+                    labels[np.ix_(masked, np.array([track.context for track in spec.tracks]))] = np.nan
+            columns += [track.transform.inverse(labels[:, at]) for at, track in enumerate(spec.tracks)]
+        values = np.stack(columns, axis=1)
         values[unknown] = np.nan
-        values[np.ix_(around < config.min_known, self._context_tracks)] = np.nan
         return values.astype(np.float32)
+
+    @torch.inference_mode()
+    def labels(self, chrom: str, start: int) -> dict[str, np.ndarray]:
+        """Return what each head says of the input ``[start, start + 131072)``, wherever it lies: float32
+        ``[896, tracks]``, or ``[1, tracks]`` for a head of scope window, as labels (not in track units).
+
+        Nothing is masked. Bases outside the chromosome are N, and context is that of the bins themselves.
+        """
+        embedding = self._embedding(chrom, start + FLANK)
+        labels = {}
+        for spec in self.model.heads:
+            features = None
+            if spec.context is not None:
+                features = self._context_at(chrom, start + FLANK, spec.context)
+            labels[spec.name] = np.atleast_2d(self._labels(spec, embedding, features)[0].T)
+        return labels
+
+    def _embedding(self, chrom: str, first: int) -> torch.Tensor:
+        """The trunk's embedding of the window whose first predicted base is ``first``, ``[1, C, 896]``."""
+        codes = self.genome.codes(chrom, first - FLANK, first - FLANK + INPUT)
+        embedding: torch.Tensor = self._network.trunk(torch.from_numpy(codes)[None].to(self.device))
+        return embedding
+
+    def _labels(self, spec: HeadSpec, embedding: torch.Tensor, features: np.ndarray | None = None) -> np.ndarray:
+        """One head's labels from an embedding: float32 ``[1, tracks, 896]`` or ``[1, tracks]``."""
+        context = None
+        if features is not None:
+            context = {spec.name: torch.from_numpy(features.T.copy())[None].to(self.device)}
+        raw = self._network.read(embedding, context, (spec.name,))[spec.name]
+        labels: np.ndarray = head_labels(spec, raw).cpu().numpy()
+        if not np.isfinite(labels).all():
+            raise TracksError(f"head '{spec.name}' of {self.model.folder} gave values that are no numbers")
+        return labels
+
+    def _slid_labels(self, chrom: str, index: int, embedding: torch.Tensor) -> dict[str, np.ndarray]:
+        """Each window head's labels at every stride of a grid window, float32 ``[114688 / stride, tracks]``."""
+        heads = [spec for spec in self.model.heads if spec.scope == "window"]
+        stride = self.model.stride
+        slid: dict[str, list[np.ndarray]] = {spec.name: [] for spec in heads}
+        for place in range(WINDOW // stride if heads else 0):
+            first = window_start(index) + place * stride + (stride - WINDOW) // 2
+            known = (self.genome.codes(chrom, first, first + WINDOW) < N).mean()
+            here = embedding if first == window_start(index) else self._embedding(chrom, first)
+            for spec in heads:
+                labels = self._labels(spec, here)[0]
+                slid[spec.name].append(labels if known >= _MIN_WINDOW_KNOWN else np.full_like(labels, np.nan))
+        return {name: np.stack(labels) for name, labels in slid.items()}
+
+    def _context_at(self, chrom: str, first: int, config: ContextConfig) -> np.ndarray:
+        """Context of the 896 bins from base ``first`` on, float32 ``[896, channels]``: of the grid bin that holds
+        each bin's middle, since composition over a megabase does not change within a bin."""
+        middle = (first + BIN // 2) // BIN
+        index, offset = divmod(middle, BINS)
+        parts = [window_context(self._counts, chrom, at, config)[0] for at in (index, index + 1)]
+        return np.concatenate(parts)[offset : offset + BINS]
 
     def known_windows(self, store: Store, chrom: str) -> WindowStore:
         """Return the store's windows of a chromosome under this model."""

@@ -18,8 +18,9 @@ from model.compute import has_fast_bfloat16, keep_freed_memory, pick_device
 from model.context import ContextConfig
 from model.dataset import TrainingData
 from model.folder import save_model
+from model.heads import HeadSpec, LinearConfig
 from model.metrics import pearson, pooled
-from model.network import Network, NetworkConfig
+from model.network import Network
 from model.trunk import TrunkConfig
 from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside
@@ -40,6 +41,9 @@ SMALL_TRUNK = TrunkConfig(
     embedding_filters=256,
 )
 """The demo's trunk: Basenji2's structure and receptive field, 0.5 million weights, 4 GFLOP a window."""
+
+_HEAD = "bins"
+"""Name of the head that is trained together with the trunk."""
 
 _VALID_POOL = 32
 """Validation also scores bins averaged by this many: 4,096 bp."""
@@ -117,11 +121,19 @@ class _Run:
         self.project, self.out, self.config, self.device, self.report = project, out, config, device, report
         self.data = TrainingData(project, ContextConfig(), lambda message: report(Progress(message=message)))
         mean, deviation = self.data.context_statistics()
-        self.network_config = NetworkConfig(trunk, ContextConfig(mean=mean, deviation=deviation))
+        self.trunk_config = trunk
         torch.manual_seed(config.seed)
-        uses_context = tuple(entry.context and entry.role == "target" for entry in self.data.entries)
-        self.network = Network(self.network_config, uses_context).to(device)
-        self.averaged = Network(self.network_config, uses_context).to(device)
+        self.head = HeadSpec(
+            _HEAD,
+            tuple(
+                entry.track if entry.role == "target" else dataclasses.replace(entry.track, context=False)
+                for entry in self.data.entries
+            ),
+            tuple("sigmoid" for _ in self.data.entries),
+            LinearConfig(ContextConfig(mean=mean, deviation=deviation)),
+        )
+        self.network = Network(trunk, (self.head,)).to(device)
+        self.averaged = Network(trunk, (self.head,)).to(device)
         self.averaged.load_state_dict(self.network.state_dict())
         decayed = [weight for weight in self.network.parameters() if weight.ndim > 1]
         plain = [weight for weight in self.network.parameters() if weight.ndim <= 1]
@@ -138,7 +150,7 @@ class _Run:
 
     @property
     def _settings(self) -> str:
-        parts = (self.config, self.network_config, [entry.name for entry in self.data.entries])
+        parts = (self.config, self.trunk_config, self.head.config, [entry.name for entry in self.data.entries])
         return json.dumps(parts, default=dataclasses.asdict)
 
     def resume(self) -> None:
@@ -189,8 +201,15 @@ class _Run:
                 yield tuple(part.to(self.device, non_blocking=True) for part in ready)  # type: ignore[misc]
 
     def _context(self, features: np.ndarray) -> np.ndarray:
-        scaled: np.ndarray = self.network_config.context.standardised(features).T
+        assert self.head.context is not None
+        scaled: np.ndarray = self.head.context.standardised(features).T
         return scaled
+
+    def _raw(self, network: Network, codes: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """The raw output ``[N, tracks, 896]``, computed in bfloat16 where that is fast."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            raw: torch.Tensor = network(codes, {_HEAD: context})[_HEAD]
+        return raw
 
     def _train_step(self, codes: torch.Tensor, context: torch.Tensor, labels: torch.Tensor) -> float:
         config = self.config
@@ -199,8 +218,7 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done))
         self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            logits = self.network(codes, context)
+        logits = self._raw(self.network, codes, context)
         loss = masked_loss(logits, labels, self.data.targets, config.auxiliary_weight)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -238,8 +256,7 @@ class _Run:
                 window = self.data.window(block.region.chrom, first)
                 codes = torch.from_numpy(window.codes)[None].to(self.device)
                 context = torch.from_numpy(self._context(window.features))[None].to(self.device)
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-                    logits = self.averaged(codes, context)
+                logits = self._raw(self.averaged, codes, context)
                 predicted.append(torch.sigmoid(logits)[0].float().cpu().numpy().T)
                 observed.append(window.labels)
         if not predicted:
@@ -280,14 +297,14 @@ class _Run:
         targets = self.data.targets
         tracks = tuple(entry.track for entry in self.data.entries[:targets])
         weights = {name: value.cpu() for name, value in self.best.items()}
-        for name in ("head.weight", "head.bias"):
+        for name in (f"heads.{_HEAD}.weight", f"heads.{_HEAD}.bias"):
             weights[name] = weights[name][:targets].clone()
         assert self.project.split is not None
         save_model(
             self.out,
             name=self.project.name,
-            tracks=tracks,
-            config=self.network_config,
+            trunk=self.trunk_config,
+            heads=(HeadSpec(_HEAD, tracks, self.head.links[:targets], self.head.config),),
             weights=weights,
             split=self.project.split.read_text(),
             training={

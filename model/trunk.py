@@ -70,6 +70,11 @@ class TrunkConfig:
             rate = round(rate * self.dilation_growth)
         return tuple(rates)
 
+    @property
+    def residual_width(self) -> int:
+        """Channels of the residual stream: for Basenji2 768."""
+        return self.tower_widths()[-1]
+
     def receptive_field(self) -> int:
         """Bases of sequence that one bin of the embedding sees."""
         field, stride = 1, 1
@@ -153,11 +158,22 @@ class Trunk(nn.Module):
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the embedding, ``[N, embedding_filters, L / 128 - 2 * crop]``."""
+        return self.embedding(self.residual_stream(codes))
+
+    def residual_stream(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return what the last residual block leaves, cropped: ``[N, residual_width, 1, L / 128 - 2 * crop]``.
+
+        It has half the channels of the embedding, which is a 1x1 convolution of it, so this is what is worth keeping.
+        """
         x = one_hot(codes, self.stem.weight.dtype).unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        x = self.residual(self.tower(self.stem(x)))
+        residual: torch.Tensor = self.residual(self.tower(self.stem(x)))
         crop = self.config.crop
-        x = GELU[self.config.gelu](self.embed(x[..., crop : x.shape[-1] - crop]))
-        return x.squeeze(2)
+        return residual[..., crop : residual.shape[-1] - crop]
+
+    def embedding(self, residual: torch.Tensor) -> torch.Tensor:
+        """Return the embedding of a residual stream: the last block and its activation, ``[N, embedding, bins]``."""
+        embedding: torch.Tensor = self.embed(residual)
+        return GELU[self.config.gelu](embedding).squeeze(2)
 
 
 def one_hot(codes: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -18,6 +18,7 @@ from server.app import STATIC, create_app
 from server.site import Site
 from tracks.errors import TracksError, UsageError
 from tracks.genome import demo_genome
+from tracks.grid import WINDOW
 from tracks.store import Store, default_store_folder
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def demo(
     project: Path | None = None,
     *,
     model: Path | None = None,
+    head: str | None = None,
+    stride: int = WINDOW,
     store: Path | None = None,
     port: int | None = None,
     browser: bool = True,
@@ -47,7 +50,8 @@ def demo(
     if not (STATIC / "index.html").is_file():
         raise UsageError("the page was not built: run `make setup` (it needs Node.js), then try again")
     with _listening(port) as listener:
-        site = Site(project or demo_project(), model or demo_model_folder(), Store(store or default_store_folder()))
+        predictions = Store(store or default_store_folder())
+        site = Site(project or demo_project(), model or demo_model_folder(), predictions, head, stride)
         server = waitress.server.create_server(
             create_app(site), sockets=[listener], threads=_THREADS, ident=None, max_request_header_size=1 << 16
         )

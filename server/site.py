@@ -16,6 +16,7 @@ from server.tilesets import ChromSizesTileset, ObservedTileset, Tileset
 from tracks.bigwig import summarise_bigwig
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
+from tracks.grid import WINDOW
 from tracks.project import load_project
 from tracks.regions import Region, parse_region
 from tracks.split import Block, read_split
@@ -64,10 +65,12 @@ class Site:
     ``loci.bed`` (chromosome, start, end, name, note). Raises TracksError when a file cannot be used.
     """
 
-    def __init__(self, project_file: Path, model_folder: Path, store: Store) -> None:
+    def __init__(
+        self, project_file: Path, model_folder: Path, store: Store, head: str | None = None, stride: int = WINDOW
+    ) -> None:
         self.project: Project = load_project(project_file)
         self.genome = Genome(self.project.genome)
-        self.model: Model = load_model(model_folder)
+        self.model: Model = load_model(model_folder, (head,) if head else (), stride)
         self.axis = Axis(self.genome.chrom_sizes)
         self.blocks = self._blocks()
         self.loci = _loci(project_file.with_name("loci.bed"), self.genome.chrom_sizes) or self._default_loci()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from model.context import ContextConfig
     from model.folder import save_model
-    from model.network import Network, NetworkConfig
+    from model.heads import HeadSpec, LinearConfig
+    from model.network import Network
     from model.trunk import TrunkConfig
     from tracks.track import Track
 
@@ -76,13 +78,13 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Track("CpG methylation IMR90", "WGBS", "IMR90", "methylated fraction", "#d95f02"),
         Track("LMNB1 LAD liver", "ChIP-seq", "liver", "covered fraction", "#1b6ca8", context=True),
     )
-    config = NetworkConfig(trunk, context)
-    weights = Network(config, tuple(track.context for track in tracks)).state_dict()
-    weights["context.output.weight"].normal_(std=0.5)
-    weights["head.weight"].normal_(std=3.0)
+    heads = (HeadSpec("bins", tracks, ("sigmoid", "sigmoid"), LinearConfig(context)),)
+    weights = Network(trunk, heads).state_dict()
+    weights["heads.bins.context.output.weight"].normal_(std=0.5)
+    weights["heads.bins.weight"].normal_(std=3.0)
     folder = tmp_path_factory.mktemp("model")
     split = "chr20\t0\t250000\ttrain\nchr20\t250000\t500050\ttest\n"
-    save_model(folder, name="tiny", tracks=tracks, config=config, weights=weights, split=split, training={"seed": 5})
+    save_model(folder, name="tiny", trunk=trunk, heads=heads, weights=weights, split=split, training={"seed": 5})
     return folder
 
 
@@ -130,3 +132,19 @@ def run_command(
         timeout=300,
         check=False,
     )
+
+
+@pytest.fixture(scope="session")
+def two_headed_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
+    """The small random model with a second head, ``window``, that gives one value a window."""
+    import torch
+
+    from model.folder import load_head, save_head
+    from model.heads import HeadSpec, MaxPoolConfig, build_head
+
+    folder = Path(shutil.copytree(model_folder, tmp_path_factory.mktemp("model") / "two"))
+    tracks = load_head(folder, "bins")[0].tracks
+    spec = HeadSpec("window", tracks, ("sigmoid", "sigmoid"), MaxPoolConfig(hidden=4))
+    torch.manual_seed(6)
+    save_head(folder, spec, build_head(spec, 8).state_dict())
+    return folder

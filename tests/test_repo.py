@@ -213,7 +213,7 @@ def test_wheel_holds_page_data_and_model(tmp_path: Path) -> None:
         [entry_points] = [archive.read(name).decode() for name in names if name.endswith("entry_points.txt")]
     tracked = {name for name in repository_files() if name.startswith(("tracks/", "model/", "server/"))}
     assert tracked <= names
-    assert {"server/static/index.html", "server/static/viewer.js", "model/demo/weights.safetensors"} <= names
+    assert {"server/static/index.html", "server/static/viewer.js", "model/demo/trunk.safetensors"} <= names
     top = {name.split("/")[0] for name in names}
     assert {one for one in top if not one.endswith(".dist-info")} == {"tracks", "model", "server"}
     assert not [name for name in names if "__pycache__" in name]

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Affine:
 
     scale: float = 1.0
     offset: float = 0.0
+    kind: Literal["affine"] = "affine"
 
     def __post_init__(self) -> None:
         if self.scale == 0 or not np.isfinite([self.scale, self.offset]).all():
@@ -37,6 +38,41 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Exp2:
+    """The transform of a log2 enrichment that a head was trained on in linear scale: ``label = scale * 2 ** value``.
+
+    A head without an activation can give labels of 0 and less, which are no enrichment; they become ``FLOOR``.
+    """
+
+    FLOOR = -10.0
+
+    scale: float = 1.0
+    kind: Literal["exp2"] = "exp2"
+
+    def __post_init__(self) -> None:
+        if not (self.scale > 0 and np.isfinite(self.scale)):
+            raise TracksError(f"a track's transform needs a finite scale above 0, found {self}")
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Return labels for values in the track's unit."""
+        labels: np.ndarray = self.scale * np.exp2(values)
+        return labels
+
+    def inverse(self, labels: np.ndarray) -> np.ndarray:
+        """Return values in the track's unit for labels; at least ``FLOOR``."""
+        values: np.ndarray = np.log2(np.maximum(labels / self.scale, 2.0**self.FLOOR))
+        return values
+
+
+Transform = Affine | Exp2
+
+
+def transform_from_json(fields: dict[str, Any]) -> Transform:
+    """Make a transform again from its JSON. Raises TypeError for fields that it does not have."""
+    return Exp2(**fields) if fields.get("kind") == "exp2" else Affine(**fields)
+
+
+@dataclass(frozen=True)
 class Track:
     """One signal. ``context`` says that its predictions also see the megabase composition around a bin."""
 
@@ -48,7 +84,9 @@ class Track:
     description: str = ""
     source: str = ""
     context: bool = False
-    transform: Affine = field(default_factory=Affine)
+    transform: Transform = field(default_factory=Affine)
+    accession: str = ""
+    """Where the measurement is deposited, such as GSM5669183."""
 
     def __post_init__(self) -> None:
         if not self.slug:
@@ -68,7 +106,7 @@ class Track:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Track:
         """Make the track again from ``to_json``."""
-        return cls(**{**fields, "transform": Affine(**fields["transform"])})
+        return cls(**{**fields, "transform": transform_from_json(fields["transform"])})
 
 
 def slug_of(name: str) -> str:

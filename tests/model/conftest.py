@@ -10,7 +10,8 @@ import torch
 
 from model.context import ContextConfig
 from model.folder import Model, load_model, save_model
-from model.network import Network, NetworkConfig
+from model.heads import HeadSpec, LinearConfig
+from model.network import Network
 from model.trunk import TrunkConfig
 from tracks.genome import Genome
 from tracks.track import Track
@@ -55,21 +56,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     context = ContextConfig(
         (50_000, 100_000, 200_000), mean=(0.5, 0.06, 1.0) * 3, deviation=(0.1, 0.02, 0.2) * 3, min_known=0.1
     )
-    config = NetworkConfig(TINY_TRUNK, context)
+    heads = (HeadSpec("bins", TINY_TRACKS, ("sigmoid", "sigmoid"), LinearConfig(context)),)
     torch.manual_seed(3)
-    network = Network(config, tuple(track.context for track in TINY_TRACKS))
+    network = Network(TINY_TRUNK, heads)
     for name, value in network.state_dict().items():
         if "running_mean" in name or ".bias" in name:
             value.normal_(std=0.3)
         elif "running_var" in name or "norm.weight" in name:
             value.uniform_(0.5, 1.5)
-        elif name == "context.output.weight":
+        elif name == "heads.bins.context.output.weight":
             value.normal_(std=0.5)
     save_model(
         folder,
         name="tiny",
-        tracks=TINY_TRACKS,
-        config=config,
+        trunk=TINY_TRUNK,
+        heads=heads,
         weights=network.state_dict(),
         split="chr1\t0\t300000\ttrain\nchr1\t300000\t600050\ttest\n",
         training={"windows": 0},

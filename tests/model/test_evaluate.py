@@ -281,7 +281,7 @@ def test_what_cannot_be_evaluated_is_refused(model: Model, project: Project, tmp
 @pytest.fixture
 def run(project: Project, tmp_path: Path) -> Callable[..., Result]:
     def call(*args: object) -> Result:
-        words = ["evaluate", *map(str, args), "--project", str(project.genome.parent / "tracks.toml")]
+        words = ["card", *map(str, args), "--project", str(project.genome.parent / "tracks.toml")]
         return CliRunner(env={"TRACKS_STORE": str(tmp_path / "store")}).invoke(main, words)
 
     return call
@@ -292,7 +292,7 @@ def test_the_command_writes_card_and_page(run: Callable[..., Result], card: Card
     result = run(model.folder, "-o", out, "--markdown", page, "--device", "cpu", "--threads", 1)
     assert result.exit_code == 0, result.stderr
     written = card_from_json(json.loads(out.read_text()))
-    assert written.command == f"tracks evaluate {model.folder.name} --project tracks.toml"
+    assert written.command == f"tracks card {model.folder.name} --project tracks.toml"
     assert dataclasses.replace(written, command="") == card
     assert page.read_text().startswith("# Model card: tiny\n")
     assert f"wrote {out} and {page}\n" in result.stdout

@@ -17,8 +17,8 @@ def copy(model: Model, tmp_path: Path) -> Path:
     return Path(shutil.copytree(model.folder, tmp_path / "copy"))
 
 
-def _edit(folder: Path, **fields: object) -> None:
-    path = folder / "model.json"
+def _edit(folder: Path, name: str = "model.json", **fields: object) -> None:
+    path = folder / name
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
@@ -31,19 +31,20 @@ def test_a_folder_gives_back_what_was_saved(model: Model) -> None:
 
 def test_the_digest_follows_the_numbers_and_not_the_looks(model: Model, copy: Path) -> None:
     assert load_model(copy).digest == model.digest
-    tracks = json.loads((copy / "model.json").read_text())["tracks"]
-    _edit(copy, tracks=[{**tracks[0], "color": "#000000"}, tracks[1]])
+    tracks = json.loads((copy / "heads/bins/head.json").read_text())["tracks"]
+    _edit(copy, "heads/bins/head.json", tracks=[{**tracks[0], "color": "#000000"}, tracks[1]])
     assert load_model(copy).digest == model.digest
-    _edit(copy, tracks=[{**tracks[0], "transform": {"scale": 2.0, "offset": 0.0}}, tracks[1]])
+    scaled = {**tracks[0], "transform": {"scale": 2.0, "offset": 0.0}}
+    _edit(copy, "heads/bins/head.json", tracks=[scaled, tracks[1]])
     assert load_model(copy).digest != model.digest
 
 
 def test_the_digest_follows_the_weights(model: Model, copy: Path) -> None:
     import safetensors.torch
 
-    weights = {name: value.clone() for name, value in model.network.state_dict().items()}
-    weights["head.bias"][0] += 1e-3
-    safetensors.torch.save_file(weights, copy / "weights.safetensors")
+    weights = {name: value.clone() for name, value in model.network.heads["bins"].state_dict().items()}
+    weights["bias"][0] += 1e-3
+    safetensors.torch.save_file(weights, copy / "heads/bins/weights.safetensors")
     assert load_model(copy).digest != model.digest
 
 
@@ -66,7 +67,7 @@ def test_a_damaged_description(copy: Path, damage: str) -> None:
 
 
 def test_a_missing_field(copy: Path) -> None:
-    _edit(copy, network={})
+    _edit(copy, trunk={"stems": 3})
     with pytest.raises(TracksError, match="damaged"):
         load_model(copy)
 
@@ -74,13 +75,13 @@ def test_a_missing_field(copy: Path) -> None:
 def test_weights_of_another_model(copy: Path) -> None:
     import safetensors.torch
 
-    safetensors.torch.save_file({"head.bias": torch.zeros(3)}, copy / "weights.safetensors")
+    safetensors.torch.save_file({"head.bias": torch.zeros(3)}, copy / "trunk.safetensors")
     with pytest.raises(TracksError, match="damaged"):
         load_model(copy)
 
 
 def test_truncated_weights(copy: Path) -> None:
-    weights = copy / "weights.safetensors"
+    weights = copy / "trunk.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(TracksError, match="damaged"):
         load_model(copy)

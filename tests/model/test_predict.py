@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from model.context import WindowCounts, window_context
 from model.folder import Model
+from model.heads import LinearConfig
 from model.predict import Predictor, predict, predict_windows
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW
@@ -32,9 +33,11 @@ def whole(predictor: Predictor) -> np.ndarray:
 def test_a_window_is_the_network_on_that_span(predictor: Predictor, model: Model, genome: Genome) -> None:
     index = 1
     span = genome.codes("chr1", index * WINDOW - FLANK, index * WINDOW - FLANK + INPUT)
-    features, _ = window_context(WindowCounts(genome), "chr1", index, model.network.config.context)
+    assert model.heads[0].context is not None
+    features, _ = window_context(WindowCounts(genome), "chr1", index, model.heads[0].context)
     with torch.inference_mode():
-        logits = model.network(torch.from_numpy(span)[None], torch.from_numpy(features.T.copy())[None])[0].numpy().T
+        context = {"bins": torch.from_numpy(features.T.copy())[None]}
+        logits = model.network(torch.from_numpy(span)[None], context)["bins"][0].numpy().T
     expected = 1 / (1 + np.exp(-logits.astype(np.float64)))
     found = predictor.window("chr1", index)
     seen = np.isfinite(found)
@@ -59,14 +62,12 @@ def test_a_window_of_n_has_no_value(predictor: Predictor) -> None:
 def test_a_context_track_is_missing_where_too_little_around_is_known(model: Model, genome: Genome) -> None:
     import dataclasses
 
-    config = model.network.config
-    strict = dataclasses.replace(config, context=dataclasses.replace(config.context, min_known=0.7))
-    try:
-        model.network.config = strict
-        values = Predictor(model, genome, device="cpu").window("chr1", 0)
-    finally:
-        model.network.config = config
-    _, around = window_context(WindowCounts(genome), "chr1", 0, strict.context)
+    assert isinstance(model.heads[0].config, LinearConfig)
+    assert model.heads[0].context is not None
+    context = dataclasses.replace(model.heads[0].context, min_known=0.7)
+    head = dataclasses.replace(model.heads[0], config=dataclasses.replace(model.heads[0].config, context=context))
+    values = Predictor(dataclasses.replace(model, heads=(head,)), genome, device="cpu").window("chr1", 0)
+    _, around = window_context(WindowCounts(genome), "chr1", 0, context)
     assert 0 < (around < 0.7).sum() < BINS
     np.testing.assert_array_equal(np.isnan(values[:, 1]), around < 0.7)
     assert np.isfinite(values[:, 0]).all()

@@ -137,3 +137,13 @@ def test_an_assembly_is_known_by_its_lengths() -> None:
     assert _assembly({"chr20": 63_025_520}) == "hg19"
     assert _assembly({"chr1": 248_956_422, "chrM": 16_569}) == "hg38"
     assert _assembly({"chr20": 63_025_521}) is None
+
+
+def test_a_site_shows_the_head_that_is_asked_for(project: Path, two_headed_folder: Path, tmp_path: Path) -> None:
+    first = Site(project, two_headed_folder, Store(tmp_path))
+    other = Site(project, two_headed_folder, Store(tmp_path), head="window", stride=57_344)
+    assert [spec.name for spec in first.model.heads] == ["bins"]
+    assert [spec.name for spec in other.model.heads] == ["window"]
+    assert [panel.track.name for panel in first.panels] == [panel.track.name for panel in other.panels]
+    with pytest.raises(UsageError, match="has no head 'loops'"):
+        Site(project, two_headed_folder, Store(tmp_path), head="loops")

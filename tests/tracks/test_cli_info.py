@@ -52,7 +52,7 @@ def test_a_model_in_words(cli: Cli, model_folder: Path) -> None:
     for words in (
         f"model tiny ({model_folder})",
         model.digest,
-        "format       1, written by tracks",
+        "format       2, written by tracks",
         f"{sum(weight.numel() for weight in model.network.parameters()):,} (0.0 MB)",
         "131,072 bases give 896 bins of 128 bp",
         "Basenji2 family: stem of 4 filters",
@@ -61,17 +61,19 @@ def test_a_model_in_words(cli: Cli, model_folder: Path) -> None:
         "LMNB1 LAD liver: covered fraction; ChIP-seq, liver; uses context\n",
         "training     seed 5",
         "train 0.2 Mb, valid 0.0 Mb, test 0.3 Mb",
-        "not evaluated (tracks evaluate adds it)",
+        "no model card (tracks card makes one)",
     ):
         assert words in result.stdout
 
 
 def test_a_model_as_json(cli: Cli, model_folder: Path) -> None:
     found = json.loads(cli("info", model_folder, "--json").stdout)
-    assert (found["kind"], found["name"], found["format"], found["card"]) == ("model", "tiny", 1, None)
-    assert [track["slug"] for track in found["tracks"]] == ["cpg_methylation_imr90", "lmnb1_lad_liver"]
-    assert found["tracks"][1]["context"] is True
-    assert found["network"]["trunk"]["residual_blocks"] == 2
+    assert (found["kind"], found["name"], found["format"], found["card"]) == ("model", "tiny", 2, None)
+    [head] = found["heads"]
+    assert (head["name"], head["kind"], head["scope"]) == ("bins", "linear", "bins")
+    assert [track["slug"] for track in head["tracks"]] == ["cpg_methylation_imr90", "lmnb1_lad_liver"]
+    assert head["tracks"][1]["context"] is True
+    assert found["trunk"]["residual_blocks"] == 2
     assert found["split"] == {"train": 250_000, "valid": 0, "test": 250_050}
 
 
@@ -126,7 +128,7 @@ def test_what_is_neither_is_said_in_one_line(
 
 def test_a_damaged_model_is_one_line(cli: Cli, model_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(model_folder, tmp_path / "model"))
-    weights = folder / "weights.safetensors"
+    weights = folder / "trunk.safetensors"
     weights.write_bytes(weights.read_bytes()[:900])
     result = cli("info", folder)
     assert result.exit_code == 1

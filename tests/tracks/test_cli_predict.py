@@ -349,3 +349,22 @@ def test_ctrl_c_while_writing(given: tuple[object, ...], shared_store: Path, who
     assert stderr.splitlines()[-1] == "tracks: interrupted; no unfinished file was kept"
     assert "Traceback" not in stderr
     assert list(out.iterdir()) == []
+
+
+def test_heads_share_a_run_and_a_stride_slides_the_one_of_windows(
+    cli: Cli, two_headed_folder: Path, fasta: Path, whole: Path, tmp_path: Path
+) -> None:
+    given = ("predict", "--chrom", "chr3", "--genome", fasta, "--model", two_headed_folder)
+    assert cli(*given, "--head", "bins", "--head", "window", "-o", tmp_path / "both").exit_code == 0
+    assert cli(*given, "--head", "window", "--stride", 16_384, "-o", tmp_path / "slid").exit_code == 0
+    place = Region("chr3", 0, CHROM_SIZES["chr3"])
+    bins = read_bins(tmp_path / "both" / f"{SLUGS[0]}_bins.bw", place)
+    np.testing.assert_array_equal(bins, read_bins(whole / f"{SLUGS[0]}.bw", place))
+    steps = read_bins(tmp_path / "both" / f"{SLUGS[0]}_window.bw", place)
+    slid = read_bins(tmp_path / "slid" / f"{SLUGS[0]}.bw", place)
+    assert len(np.unique(steps[:896])) == 1
+    assert len(np.unique(slid[:896])) > 2
+    assert slid[448] == steps[448]
+    refused = cli(*given, "--stride", 16_384, "-o", tmp_path / "no")
+    assert "a stride slides heads that give one value a window" in one_line(refused, 2)
+    assert "has no head 'loops'; it has bins, window" in one_line(cli(*given, "--head", "loops", "-o", tmp_path), 2)

@@ -13,7 +13,6 @@ from tracks.errors import TracksError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model.folder import Model
     from tracks.bigwig import BigWigSummary
 
 
@@ -36,11 +35,8 @@ def command(path: Path, as_json: bool) -> None:
     if not path.exists():
         raise UsageError(f"there is no file or folder {path}")
     if path.is_dir():
-        from model.folder import load_model
-
-        model = load_model(path)
-        facts = model_facts(model)
-        lines = _model_lines(facts, model)
+        facts = model_facts(path)
+        lines = _model_lines(facts, path)
     else:
         from tracks.bigwig import summarise_bigwig
 
@@ -90,66 +86,111 @@ def _bigwig_lines(path: Path, summary: BigWigSummary) -> Iterator[str]:
     yield f"  zoom levels  {', '.join(f'{level:,} bp' for level in summary.zoom_levels) or 'none'}"
 
 
-def model_facts(model: Model) -> dict[str, Any]:
-    """Return what a model is, as JSON-ready values; ``card`` is null for a model that was not evaluated."""
+def model_facts(folder: Path) -> dict[str, Any]:
+    """Return what a model folder is, as JSON-ready values. ``digest`` is of the head that is used by default, null
+    without one; ``card`` is null for a model that was not evaluated."""
     import dataclasses
 
-    description = json.loads((model.folder / "model.json").read_text())
+    from model.folder import head_names, load_head, load_model, load_trunk
+
+    loaded = load_trunk(folder)
+    description = json.loads((folder / "model.json").read_text())
+    names = head_names(folder)
+    heads = []
+    for name in names:
+        spec, module = load_head(folder, name, loaded.config.embedding_filters)
+        head_json = json.loads((folder / "heads" / name / "head.json").read_text())
+        heads.append(
+            {
+                "name": name,
+                "kind": spec.config.kind,
+                "scope": spec.scope,
+                "parameters": sum(weight.numel() for weight in module.parameters()),
+                "config": dataclasses.asdict(spec.config),
+                "half_embedding": spec.half_embedding,
+                "tracks": [
+                    {"slug": track.slug, **track.to_json(), "link": link}
+                    for track, link in zip(spec.tracks, spec.links, strict=True)
+                ],
+                "source": head_json["source"],
+                "training": head_json["training"],
+            }
+        )
+    model = load_model(folder, names[:1]) if names else None
     return {
         "kind": "model",
-        "name": model.name,
-        "digest": model.digest,
+        "name": loaded.name,
+        "digest": model.digest if model else None,
         "format": description["format"],
         "written_by": description.get("written_by"),
-        "parameters": sum(weight.numel() for weight in model.network.parameters()),
-        "weights_bytes": (model.folder / "weights.safetensors").stat().st_size,
-        "tracks": [{"slug": track.slug, **track.to_json()} for track in model.tracks],
-        "network": dataclasses.asdict(model.network.config),
-        "training": model.training,
+        "parameters": sum(weight.numel() for weight in loaded.trunk.parameters()),
+        "weights_bytes": sum(path.stat().st_size for path in folder.rglob("*.safetensors")),
+        "trunk": dataclasses.asdict(loaded.config),
+        "source": loaded.source,
+        "heads": heads,
+        "training": description["training"],
         "split": {
-            fold: sum(len(block.region) for block in model.split if block.fold == fold)
+            fold: sum(len(block.region) for block in (model.split if model else ()) if block.fold == fold)
             for fold in ("train", "valid", "test")
         },
-        "card": model.card,
+        "card": model.card if model else None,
     }
 
 
-def _model_lines(facts: dict[str, Any], model: Model) -> Iterator[str]:
+_SHOWN_TRACKS = 24
+
+
+def _model_lines(facts: dict[str, Any], folder: Path) -> Iterator[str]:
     from tracks.grid import BIN, BINS, INPUT
 
-    yield f"model {model.name} ({model.folder})"
-    yield f"  digest       {model.digest}"
+    yield f"model {facts['name']} ({folder})"
+    if facts["digest"]:
+        yield f"  digest       {facts['digest']}"
     yield f"  format       {facts['format']}, written by {facts['written_by'] or 'an unnamed program'}"
-    yield f"  parameters   {facts['parameters']:,} ({facts['weights_bytes'] / 1e6:.1f} MB)"
+    total = facts["parameters"] + sum(head["parameters"] for head in facts["heads"])
+    yield f"  parameters   {total:,} ({facts['weights_bytes'] / 1e6:.1f} MB)"
     yield f"  input        {INPUT:,} bases give {BINS} bins of {BIN} bp"
-    trunk = model.network.config.trunk
+    trunk = facts["trunk"]
     yield (
-        f"  trunk        Basenji2 family: stem of {trunk.stem_filters} filters, tower of {trunk.tower_blocks} blocks "
-        f"from {trunk.tower_filters} filters on (x {trunk.tower_growth:g}), {trunk.residual_blocks} dilated "
-        f"residual blocks of {trunk.residual_filters}, embedding of {trunk.embedding_filters}"
+        f"  trunk        Basenji2 family: stem of {trunk['stem_filters']} filters, tower of {trunk['tower_blocks']} "
+        f"blocks from {trunk['tower_filters']} filters on (x {trunk['tower_growth']:g}), {trunk['residual_blocks']} "
+        f"dilated residual blocks of {trunk['residual_filters']}, embedding of {trunk['embedding_filters']}; "
+        f"GELU {trunk['gelu']}, BatchNorm epsilon {trunk['batch_norm_epsilon']:g}"
     )
-    context = model.network.config.context
-    if any(track.context for track in model.tracks):
-        widths = ", ".join(f"{width / 1e6:g}" for width in context.widths)
-        yield f"  context      composition of {widths} Mb around; no value where under {context.min_known:.0%} is known"
-    yield "  tracks"
-    for track in model.tracks:
-        context_note = "; uses context" if track.context else ""
-        yield f"    {track.name}: {track.unit}; {track.assay}, {track.biosample}{context_note}"
-        if track.source:
-            yield f"      {track.source}"
-    if model.training:
-        yield f"  training     {_fields(model.training)}"
-    if model.split:
+    if facts["source"]:
+        yield f"  from         {_fields(facts['source'])}"
+    for place, head in enumerate(facts["heads"]):
+        per = "a value per bin" if head["scope"] == "bins" else "a value per window"
+        default = ", used by default" if not place and len(facts["heads"]) > 1 else ""
+        yield f"  head {head['name']}: {head['kind']}, {per}, {head['parameters']:,} parameters{default}"
+        if head["source"]:
+            yield f"    from {_fields(head['source'])}"
+        context = head["config"].get("context")
+        if context and any(track["context"] for track in head["tracks"]):
+            widths = ", ".join(f"{width / 1e6:g}" for width in context["widths"])
+            least = f"{context['min_known']:.0%}"
+            yield f"    context: composition of {widths} Mb around; no value where under {least} is known"
+        for track in head["tracks"][:_SHOWN_TRACKS]:
+            context_note = "; uses context" if context and track["context"] else ""
+            yield f"    {track['name']}: {track['unit']}; {track['assay']}, {track['biosample']}{context_note}"
+            if track["source"]:
+                yield f"      {track['source']}"
+        if len(head["tracks"]) > _SHOWN_TRACKS:
+            yield f"    and {len(head['tracks']) - _SHOWN_TRACKS:,} more (--json lists all)"
+        if head["training"]:
+            yield f"    training {_fields(head['training'])}"
+    if facts["training"]:
+        yield f"  training     {_fields(facts['training'])}"
+    if any(facts["split"].values()):
         yield "  split        " + ", ".join(f"{fold} {bases / 1e6:.1f} Mb" for fold, bases in facts["split"].items())
-    if model.card is None:
-        yield "  accuracy     not evaluated (tracks evaluate adds it)"
+    if facts["card"] is None:
+        yield "  accuracy     no model card (tracks card makes one)"
         return
     from model.card import card_from_json, card_lines
 
-    card = card_from_json(model.card)
-    if card.digest != model.digest:
-        yield f"  warning      the card is of other weights ({card.digest[:16]}); tracks evaluate makes it again"
+    card = card_from_json(facts["card"])
+    if card.digest != facts["digest"]:
+        yield f"  warning      the card is of other weights ({card.digest[:16]}); tracks card makes it again"
     for line in card_lines(card):
         yield f"  {line}".rstrip()
 

@@ -30,6 +30,8 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
 @click.option("--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome].")
 @click.option("--model", "folder", type=_PATH, help="Model folder [default: the shipped model].")
+@click.option("--head", "heads", multiple=True, help="Head of the model (repeatable) [default: its first].")
+@click.option("--stride", type=int, help="Bases from one value of a window head to the next [default: 114,688].")
 @click.option("--track", "names", multiple=True, help="Only this track, by name or slug (repeatable) [default: all].")
 @click.option(
     "--format", "form", type=click.Choice(["bigwig", "bedgraph", "hdf5"]), default="bigwig", show_default=True
@@ -45,6 +47,8 @@ def command(
     chrom: tuple[str, ...],
     fasta: Path | None,
     folder: Path | None,
+    heads: tuple[str, ...],
+    stride: int | None,
     names: tuple[str, ...],
     form: Format,
     out: Path,
@@ -68,6 +72,9 @@ def command(
     Predicted windows are kept in a store. A run that was interrupted goes on from there, and a region that
     overlaps an earlier one costs only what is new.
 
+    A model folder can hold several heads; those of one run share the trunk's work, and the file names then end in the
+    head's. A head that gives one value a window is a step function of 114,688 bp; --stride 16384 slides it.
+
     \b
     Examples:
       tracks predict --region chr20:10,000,000-10,400,000 -o out/
@@ -86,10 +93,11 @@ def command(
     from model.predict import Predictor, predict
     from tracks.cli.progress import bar
     from tracks.export import check_output, write_tracks
+    from tracks.grid import WINDOW
     from tracks.store import Store, default_store_folder
     from tracks.track import select_tracks
 
-    model = load_model(folder or demo_model_folder())
+    model = load_model(folder or demo_model_folder(), heads, stride or WINDOW)
     tracks = select_tracks(model.tracks, names) if names else model.tracks
     check_output(out, tracks, form, overwrite)
     predictor = Predictor(model, genome, device, threads)
@@ -155,7 +163,8 @@ class _Missing:
 
     def __init__(self, predictor: Predictor) -> None:
         self._genome = predictor.genome
-        self._widest = max(predictor.model.network.config.context.widths, default=0)
+        contexts = [spec.context for spec in predictor.model.heads if spec.context is not None]
+        self._widest = max((width for context in contexts for width in context.widths), default=0)
         self._without_sequence = 0
 
     def add(self, piece: TrackData) -> None:
@@ -176,9 +185,7 @@ class _Missing:
         for entry in written:
             more = bins - entry.valued - self._without_sequence
             if more:
-                _say(
-                    f"{entry.track.name}: no value for {more:,} other bins: "
-                    f"too little sequence in the {self._widest / 1e6:g} Mb around"
-                )
+                around = f"{self._widest / 1e6:g} Mb around" if entry.track.context else "window around"
+                _say(f"{entry.track.name}: no value for {more:,} other bins: too little sequence in the {around}")
             if entry.path is None and any(other.path for other in written):
                 _say(f"warning: {entry.track.name} has no value in these regions, so it has no file")

@@ -1,0 +1,70 @@
+"""Windows named by a BED file, one a line, as the published data sets have them (``sequences.bed``).
+
+They lie off the grid. The line's number, from 0, is the row of every HDF5 file that goes with the BED file
+(facts/cs282a.md section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from tracks.errors import TracksError, UsageError
+from tracks.grid import FLANK, INPUT, WINDOW
+from tracks.regions import Region
+from tracks.split import Fold
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Scope = Literal["bins", "window"]
+"""Whether there is a value for each 128-bp bin of a window, or one for all of it."""
+
+
+@dataclass(frozen=True)
+class WindowRow:
+    """One window: its input is ``[start, start + 131072)``, which may leave the chromosome; its bins lie 8,192 bp
+    inside."""
+
+    chrom: str
+    start: int
+    fold: Fold
+
+    @property
+    def end(self) -> int:
+        """The first base after the input."""
+        return self.start + INPUT
+
+    @property
+    def bins_region(self) -> Region:
+        """The central 114,688 bp, which the 896 bins cover."""
+        return Region(self.chrom, self.start + FLANK, self.start + FLANK + WINDOW)
+
+
+def read_windows(path: Path) -> tuple[WindowRow, ...]:
+    """Read windows: BED with 131,072 bp in each line and the fold (train, valid or test) in column 4.
+
+    Raises UsageError when there is no such file, TracksError naming a line that is not right.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no BED file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TracksError(f"cannot read the windows {path}: {error}") from error
+    rows = []
+    for number, line in enumerate(lines, 1):
+        fields = line.split("\t")
+        spans = len(fields) > 3 and fields[1].isdecimal() and fields[2].isdecimal()
+        if not spans or fields[3] not in get_args(Fold):
+            raise TracksError(
+                f"{path}, line {number}: it needs chromosome, start, end, train|valid|test; found '{line}'"
+            )
+        start, end = int(fields[1]), int(fields[2])
+        if end - start != INPUT:
+            raise TracksError(f"{path}, line {number}: a window has {INPUT:,} bases, this one {end - start:,}")
+        fold: Fold = fields[3]  # type: ignore[assignment]
+        rows.append(WindowRow(fields[0], start, fold))
+    if not rows:
+        raise TracksError(f"{path} holds no windows")
+    return tuple(rows)
