@@ -9,12 +9,11 @@ import numpy as np
 
 from model.augment import MAX_SHIFT, reverse_complement, with_gaps, without_unknown_bins
 from model.context import ContextConfig, chromosome_counts, raw_features
-from tracks.bigwig import read_bins, read_chrom_sizes
 from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT
-from tracks.regions import Region
+from tracks.observed import read_observed
 from tracks.split import Block, read_split
 
 if TYPE_CHECKING:
@@ -45,22 +44,12 @@ class Window:
     labels: np.ndarray
 
 
-def read_observed(entry: TrackEntry, chrom: str, length: int, counts: np.ndarray) -> np.ndarray:
-    """Return an observed track of a whole chromosome in its own unit, float32 ``[bins]``, for the chromosome's base
-    counts ``[bins, 4]``; NaN where the track, or the sequence, is not known."""
-    if entry.observed is None or chrom not in read_chrom_sizes(entry.observed):
-        return np.full(len(counts), np.nan, np.float32)
-    values = read_bins(entry.observed, Region(chrom, 0, length))
-    values[counts[:, 0] < MIN_KNOWN_BASES] = np.nan
-    return values
-
-
 def load_labels(entry: TrackEntry, chrom: str, length: int, counts: np.ndarray) -> np.ndarray:
     """Return one track's labels for a chromosome, float32 ``[bins]``: transformed, NaN where masked.
 
     Raises TracksError when a label leaves 0 to 1, which is what a sigmoid output can give.
     """
-    observed = read_observed(entry, chrom, length, counts)
+    observed = read_observed(entry.observed, chrom, length, counts[:, 0])
     labels: np.ndarray = entry.track.transform.forward(observed).astype(np.float32)
     if np.nanmax(labels, initial=0) > 1 or np.nanmin(labels, initial=0) < 0:
         raise TracksError(

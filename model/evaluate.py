@@ -10,12 +10,12 @@ import numpy as np
 from model.baselines import CLIP, Baseline, Sample, features, fit_baselines
 from model.card import NO_MODEL, BaselineScore, Card, Score, TrackCard, track_verdict
 from model.context import chromosome_counts
-from model.dataset import read_observed
 from model.metrics import Estimate, auroc, draw_weights, estimate, is_constant, pearson, pooled, spearman
 from model.predict import Predictor, predict_windows
 from tracks.errors import UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, windows_over
+from tracks.observed import read_observed
 from tracks.regions import Region, check_chrom
 from tracks.split import read_split
 
@@ -231,7 +231,7 @@ def _track_cards(
     for chrom in dict.fromkeys(block.region.chrom for block in blocks):
         report(f"reading sequence and observed tracks of {chrom}")
         counts, length = chromosome_counts(genome, chrom), genome.chrom_sizes[chrom]
-        observed = np.stack([read_observed(entry, chrom, length, counts) for entry in entries], axis=1)
+        observed = np.stack([read_observed(entry.observed, chrom, length, counts[:, 0]) for entry in entries], axis=1)
         composition = features(counts)
         for block in blocks:
             if (block.region.chrom, block.fold) == (chrom, "train"):

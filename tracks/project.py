@@ -15,6 +15,8 @@ from tracks.track import Affine, Track
 class TrackEntry(BaseModel):
     """One ``[[track]]`` of a project file. ``role`` auxiliary: helps training, is not shipped.
 
+    ``coverage`` is a bigWig of the calls behind a methylated fraction: how much a head's training trusts each bin.
+
     ``weight`` says how often training draws a window where this track is observed, against the other targets.
     """
 
@@ -30,6 +32,7 @@ class TrackEntry(BaseModel):
     observed: Path | None = None
     role: Literal["target", "auxiliary"] = "target"
     context: bool = False
+    coverage: Path | None = None
     weight: float = Field(default=1.0, gt=0)
     scale: float = 1.0
     offset: float = 0.0
@@ -96,7 +99,12 @@ def load_project(path: Path) -> Project:
         raise UsageError(f"{path}: two tracks would both be written as '{twice.pop()}'; give them other names")
     folder = path.parent.absolute()
     entries = tuple(
-        entry.model_copy(update={"observed": folder / entry.observed}) if entry.observed else entry
+        entry.model_copy(
+            update={
+                "observed": folder / entry.observed if entry.observed else None,
+                "coverage": folder / entry.coverage if entry.coverage else None,
+            }
+        )
         for entry in project.track
     )
     return project.model_copy(

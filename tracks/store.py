@@ -55,11 +55,14 @@ class Store:
 
 
 class WindowStore:
-    """The predicted windows of one chromosome: a Zarr array float32 ``[windows * 896, tracks]``."""
+    """Predicted windows: a Zarr array float32 ``[windows * bins, tracks]``, one chunk a window.
 
-    def __init__(self, folder: Path, windows: int, tracks: int) -> None:
+    A window has 896 bins, or a single value where that is what is predicted.
+    """
+
+    def __init__(self, folder: Path, windows: int, tracks: int, bins: int = BINS) -> None:
         self.folder = folder
-        self._shape = (windows, tracks)
+        self._windows, self._bins, self._tracks = windows, bins, tracks
         try:
             if not (folder / "zarr.json").exists():
                 self._create()
@@ -68,20 +71,19 @@ class WindowStore:
             self._array = array.with_config({"write_empty_chunks": True})
         except (OSError, ValueError, KeyError) as error:
             raise TracksError(f"cannot open the prediction store {folder}: {error}") from error
-        if self._array.shape != (windows * BINS, tracks):
+        if self._array.shape != (windows * bins, tracks):
             raise TracksError(
                 f"the prediction store {folder} is of another shape, {self._array.shape}; remove that folder"
             )
 
     def _create(self) -> None:
         # Made aside and renamed, so that two processes that start at once cannot see half an array's metadata.
-        windows, tracks = self._shape
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder.parent) as aside:
             zarr.create_array(
                 aside,
-                shape=(windows * BINS, tracks),
-                chunks=(BINS, tracks),
+                shape=(self._windows * self._bins, self._tracks),
+                chunks=(self._bins, self._tracks),
                 dtype="float32",
                 fill_value=float("nan"),
                 compressors=[ZstdCodec(level=1)],
@@ -95,19 +97,19 @@ class WindowStore:
         return self.folder / "c" / str(index) / "0"
 
     def read(self, index: int) -> np.ndarray | None:
-        """Return one window, float32 ``[896, tracks]``, or None when it was never predicted, or is damaged."""
+        """Return one window, float32 ``[bins, tracks]``, or None when it was never predicted, or is damaged."""
         if not self._chunk(index).exists():
             return None
         try:
-            return np.asarray(self._array[index * BINS : (index + 1) * BINS], np.float32)
+            return np.asarray(self._array[index * self._bins : (index + 1) * self._bins], np.float32)
         except (RuntimeError, ValueError):  # a chunk that the disk lost is predicted again
             return None
 
     def write(self, index: int, values: np.ndarray) -> None:
-        """Keep one window, float32 ``[896, tracks]``. Zarr renames a finished chunk into place, so that a killed
+        """Keep one window, float32 ``[bins, tracks]``. Zarr renames a finished chunk into place, so that a killed
         process leaves no half one. Raises TracksError when it cannot be written."""
         try:
-            self._array[index * BINS : (index + 1) * BINS] = values
+            self._array[index * self._bins : (index + 1) * self._bins] = values
         except OSError as error:
             raise TracksError(
                 f"cannot write to the prediction store {self.folder}: {error.strerror}; give another (--store)"
@@ -115,7 +117,7 @@ class WindowStore:
 
     def known(self) -> np.ndarray:
         """Return which windows were predicted, bool ``[windows]``."""
-        known = np.zeros(self._shape[0], bool)
+        known = np.zeros(self._windows, bool)
         chunks = self.folder / "c"
         if chunks.is_dir():
             known[[int(entry.name) for entry in chunks.iterdir() if (entry / "0").exists()]] = True

@@ -288,3 +288,13 @@ def test_a_damaged_head(folder: Path) -> None:
     (home / "weights.safetensors").write_bytes(b"\x00" * 50)
     with pytest.raises(TracksError, match="damaged"):
         load_model(folder, ("conv",))
+
+
+@pytest.mark.parametrize(("stride", "passes"), [(WINDOW, 1), (WINDOW // 7, 7), (WINDOW // 2, 3)])
+def test_the_heads_of_a_window_share_the_trunk(folder: Path, genome: Genome, stride: int, passes: int) -> None:
+    """A slid head needs a pass for each step; where one of them is the grid window itself, it is not made twice."""
+    model = load_model(folder, ("bins", "conv", "maxpool", "attention", "linear"), stride)
+    calls: list[None] = []
+    model.network.trunk.register_forward_hook(lambda *_: calls.append(None))
+    Predictor(model, genome, "cpu").window("chr1", 1)
+    assert len(calls) == passes

@@ -28,6 +28,7 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--region", "region", multiple=True, help="Region such as chr20:10,000,001-10,400,000 (repeatable).")
 @click.option("--bed", type=_PATH, help="BED file of regions (plain or gzip).")
 @click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
+@click.option("--windows", type=_PATH, help="BED file of 131,072-bp windows with folds (sequences.bed), as HDF5 rows.")
 @click.option("--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome].")
 @click.option("--model", "folder", type=_PATH, help="Model folder [default: the shipped model].")
 @click.option("--head", "heads", multiple=True, help="Head of the model (repeatable) [default: its first].")
@@ -45,6 +46,7 @@ def command(
     region: tuple[str, ...],
     bed: Path | None,
     chrom: tuple[str, ...],
+    windows: Path | None,
     fasta: Path | None,
     folder: Path | None,
     heads: tuple[str, ...],
@@ -69,6 +71,9 @@ def command(
       bedgraph  OUT/<track>.bedgraph: four columns, sorted
       hdf5      OUT/predictions.h5: values/<chromosome> [bins, tracks]; the table regions; tracks as JSON
 
+    With --windows, the windows of a published data set are predicted where they lie, off the grid, and written as
+    its files have them: OUT/<head>.h5 with 128bp_bins or single_bin, a row a line of the BED file, in label scale.
+
     Predicted windows are kept in a store. A run that was interrupted goes on from there, and a region that
     overlaps an earlier one costs only what is new.
 
@@ -80,8 +85,18 @@ def command(
       tracks predict --region chr20:10,000,000-10,400,000 -o out/
       tracks predict --chrom chr22 --track "CpG methylation IMR90" -o out/
       tracks predict --bed peaks.bed --genome hg19.fa.gz --format hdf5 -o out/
+      tracks predict --windows sequences.bed --genome hg38.fa --model basenji2/ --head maxpool -o out/
     """
     started = time.monotonic()
+    if windows is not None:
+        if region or bed or chrom or names or stride or form != "bigwig":
+            raise UsageError(
+                "--windows predicts the windows of its file, all tracks, as HDF5; "
+                "leave --region, --bed, --chrom, --track, --stride and --format out"
+            )
+        made = _predict_rows(windows, fasta, folder, heads, out, overwrite, device, threads)
+        click.echo(f"wrote {' and '.join(map(str, made))}, in {time.monotonic() - started:.1f} s")
+        return
     if not (region or bed or chrom):
         raise UsageError("nothing to predict; give --region chr20:10,000,000-10,400,000, --bed FILE or --chrom chr20")
     from tracks.genome import Genome, demo_genome
@@ -127,6 +142,34 @@ def command(
     files = paths[0] if len(paths) == 1 else f"{len(paths)} files in {out}"
     bins = f"{written[0].bins:,} bin{'s' if written[0].bins > 1 else ''} of 128 bp"
     click.echo(f"wrote {files}: {bins}, in {time.monotonic() - started:.1f} s")
+
+
+def _predict_rows(
+    windows: Path,
+    fasta: Path | None,
+    folder: Path | None,
+    heads: Sequence[str],
+    out: Path,
+    overwrite: bool,
+    device: str,
+    threads: int | None,
+) -> list[Path]:
+    from tracks.windows import read_windows
+
+    rows = read_windows(windows)
+
+    from model.folder import demo_model_folder, load_model
+    from model.predict import Predictor
+    from model.predict_rows import predict_rows
+    from tracks.cli.progress import bar
+    from tracks.files import check_folder
+    from tracks.genome import Genome, demo_genome
+
+    check_folder(out, str(out))
+    genome = Genome(fasta or demo_genome())
+    predictor = Predictor(load_model(folder or demo_model_folder(), heads), genome, device, threads)
+    with bar("predicting") as shown:
+        return list(predict_rows(predictor, rows, out, overwrite, shown.update).values())
 
 
 def _regions(region: Sequence[str], bed: Path | None, chroms: Sequence[str], genome: Genome) -> list[Region]:

@@ -1,0 +1,102 @@
+"""Prediction of windows named by a BED file, as the published project made its files: a row a window."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from typing import TYPE_CHECKING
+
+from tracks.errors import UsageError
+from tracks.store import WindowStore
+from tracks.window_files import VALUES, write_window_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+
+    from model.predict import Predictor
+    from tracks.windows import WindowRow
+
+
+def windows_digest(windows: Sequence[WindowRow]) -> str:
+    """Return a name for a list of windows: SHA-256 of their places, in order."""
+    places = "\n".join(f"{window.chrom}\t{window.start}" for window in windows)
+    return hashlib.sha256(places.encode()).hexdigest()
+
+
+def check_windows(windows: Sequence[WindowRow], chrom_sizes: dict[str, int]) -> None:
+    """See that every window lies on the genome. Raises UsageError that counts all problems, before any work."""
+    absent = {window.chrom for window in windows} - set(chrom_sizes)
+    beyond = [w for w in windows if w.chrom in chrom_sizes and (w.start < 0 or w.end > chrom_sizes[w.chrom])]
+    problems = [f"the genome has no {', '.join(sorted(absent))}"] if absent else []
+    if beyond:
+        first = beyond[0]
+        problems.append(
+            f"{len(beyond):,} windows leave their chromosome, the first at "
+            f"{first.chrom}:{first.start + 1:,}-{first.end:,} of {chrom_sizes[first.chrom]:,} bases"
+        )
+    if problems:
+        raise UsageError(f"these windows are of another genome: {'; '.join(problems)}")
+
+
+def row_files(predictor: Predictor, out: Path) -> dict[str, Path]:
+    """Return the file of each head: ``OUT/<head>.h5``."""
+    return {spec.name: out / f"{spec.name}.h5" for spec in predictor.model.heads}
+
+
+def predict_rows(
+    predictor: Predictor,
+    windows: Sequence[WindowRow],
+    out: Path,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Path]:
+    """Predict windows and write one HDF5 file a head, labels in the published layout; return the files.
+
+    Rows that are done lie in a folder beside the files until all are, so that a run that was stopped goes on. The
+    trunk is passed once a window for all heads. Nothing is masked and nothing cut, as in the published files: units
+    and inverse are in the file's track table. Raises UsageError for windows that leave the genome and for files that
+    are there already.
+    """
+    model = predictor.model
+    check_windows(windows, predictor.genome.chrom_sizes)
+    files = row_files(predictor, out)
+    for path in files.values():
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
+    digest = hashlib.sha256(f"{model.digest} {windows_digest(windows)} {_sequence(predictor, windows)}".encode())
+    aside = out / f".{digest.hexdigest()[:16]}.partial"
+    stores = {
+        spec.name: WindowStore(aside / spec.name, len(windows), len(spec.tracks), VALUES[spec.scope])
+        for spec in model.heads
+    }
+    known = {name: store.known() for name, store in stores.items()}
+    for row, window in enumerate(windows):
+        if not all(rows[row] for rows in known.values()):
+            for name, labels in predictor.labels(window.chrom, window.start).items():
+                stores[name].write(row, labels)
+        progress(row + 1, len(windows))
+    for spec in model.heads:
+        attributes = {"model": model.name, "model_digest": model.digest, "head": spec.name}
+        write_window_file(
+            files[spec.name],
+            len(windows),
+            spec.scope,
+            spec.tracks,
+            (_row(predictor, stores[spec.name], spec.name, row, window) for row, window in enumerate(windows)),
+            attributes,
+        )
+    shutil.rmtree(aside)
+    return files
+
+
+def _row(predictor: Predictor, store: WindowStore, head: str, row: int, window: WindowRow) -> np.ndarray:
+    labels = store.read(row)
+    # A chunk that the disk lost is predicted again.
+    return predictor.labels(window.chrom, window.start)[head] if labels is None else labels
+
+
+def _sequence(predictor: Predictor, windows: Sequence[WindowRow]) -> str:
+    return " ".join(predictor.genome.digest(chrom) for chrom in sorted({window.chrom for window in windows}))

@@ -1,0 +1,323 @@
+"""Label sets: what was measured in each of a list of windows, for training heads and for evaluation.
+
+A label set is read by rows, so that memory is bounded by the batch. Labels are what heads are trained on (a 0 to 500
+scale in the published files); the transform of each track gives the value in the track's unit.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tracks.catalogue import published_tracks
+from tracks.composition import known_bases
+from tracks.errors import UsageError
+from tracks.genome import Genome
+from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bin_count, window_start
+from tracks.observed import read_observed
+from tracks.project import Project, load_project
+from tracks.regions import check_chrom
+from tracks.split import read_split
+from tracks.window_files import WindowFile
+from tracks.windows import WindowRow, read_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tracks.split import Block, Fold
+    from tracks.track import Track
+    from tracks.windows import Scope
+
+_SHIFT = BIN // 2
+"""Training shifts a window by up to this many bases, and must not leave its block."""
+
+
+class LabelSet(Protocol):
+    """Labels of windows by row. ``labels`` gives float32 ``[n, 896, tracks]`` (scope bins) or ``[n, 1, tracks]``
+    (scope window), NaN where missing; ``coverage`` the calls behind each, same shape, or None where unknown."""
+
+    name: str
+    windows: tuple[WindowRow, ...]
+    scopes: tuple[Scope, ...]
+
+    def tracks(self, scope: Scope) -> tuple[Track, ...]:
+        """Return the tracks in the order of the columns, with the transforms of this scope."""
+
+    def labels(self, rows: np.ndarray, scope: Scope) -> np.ndarray:
+        """Return the labels of some rows."""
+
+    def coverage(self, rows: np.ndarray, scope: Scope) -> np.ndarray | None:
+        """Return the calls behind each label of some rows, NaN for tracks whose calls are not known."""
+
+
+def values(label_set: LabelSet, rows: np.ndarray, scope: Scope) -> np.ndarray:
+    """Return the labels of some rows in track units, float32 ``[n, 896 or 1, tracks]``."""
+    labels = label_set.labels(rows, scope)
+    columns = [track.transform.inverse(labels[..., at]) for at, track in enumerate(label_set.tracks(scope))]
+    return np.stack(columns, axis=-1).astype(np.float32)
+
+
+def rows_of(label_set: LabelSet, fold: Fold) -> np.ndarray:
+    """Return the rows of a fold, int64, in order."""
+    return np.array([row for row, window in enumerate(label_set.windows) if window.fold == fold], np.int64)
+
+
+class H5Labels:
+    """Labels of the published layout: an HDF5 file, and the BED file whose lines are its rows.
+
+    The 18 published tracks mark nothing as missing; what can be told apart is masked here, unless ``legacy``:
+
+    * an LMNB1 ChIP bin of exactly 128 (a window of exactly 128) had no signal: NaN became 0, and 2 ** 0 is 1;
+    * where all six DiMeLo columns are 0, the window was not lifted to CHM13 or left its end, or no read covers it;
+    * a CpG methylated fraction without CpG calls is 0 of 0. Adenine calls were not kept, so that an mA fraction of
+      0 is taken for missing where its cell line has no CpG call either: no read, most likely.
+
+    (facts/cs282a.md section 6, items 4 and 5.) Raises UsageError when rows and windows differ in number, or when
+    the file has other tracks and does not describe them.
+    """
+
+    def __init__(self, path: Path, windows: Path, tracks: Sequence[Track] | None = None, legacy: bool = False) -> None:
+        self.name = path.name
+        self.windows = read_windows(windows)
+        self.legacy = legacy
+        self._file = WindowFile(path, len(self.windows))
+        self.scopes = self._file.scopes
+        if not self.scopes:
+            raise UsageError(f"{path} holds embeddings, not labels (128bp_bins or single_bin)")
+        self._tracks = {scope: self._named(scope, tracks) for scope in self.scopes}
+
+    def _named(self, scope: Scope, given: Sequence[Track] | None) -> tuple[Track, ...]:
+        count = self._file.track_count(scope)
+        tracks = tuple(given or self._file.tracks(scope) or published_tracks(scope))
+        if len(tracks) != count:
+            raise UsageError(
+                f"{self._file.path} has {count} tracks, not the {len(tracks)} that are known here; "
+                "give it a track table as tracks predict --windows writes one"
+            )
+        return tracks
+
+    def tracks(self, scope: Scope) -> tuple[Track, ...]:
+        """Return the tracks in the order of the columns."""
+        if scope not in self._tracks:
+            raise UsageError(f"{self._file.path} has no labels of scope {scope}; it has {', '.join(self.scopes)}")
+        return self._tracks[scope]
+
+    def labels(self, rows: np.ndarray, scope: Scope) -> np.ndarray:
+        """Return labels, float32 ``[n, 896 or 1, tracks]``; as stored when legacy, else NaN where missing."""
+        tracks = self.tracks(scope)
+        labels = self._file.read(rows, scope)
+        if not self.legacy and tracks == published_tracks(scope):
+            labels[published_missing(labels)] = np.nan
+        return labels
+
+    def coverage(self, rows: np.ndarray, scope: Scope) -> np.ndarray | None:
+        """Return CpG calls behind the CpG fractions, per bin or in the whole window; NaN for the other tracks. None
+        when the tracks are not the published ones."""
+        tracks = self.tracks(scope)
+        if tracks != published_tracks(scope):
+            return None
+        labels = self._file.read(rows, scope)
+        coverage = np.full_like(labels, np.nan)
+        for fraction, calls in _CALLS_OF.items():
+            in_mean_bin = tracks[calls].transform.inverse(labels[..., calls])
+            coverage[..., fraction] = in_mean_bin * (1 if scope == "bins" else BINS)
+        return coverage
+
+
+_LMNB1_CHIP = slice(0, 12)
+_DIMELO = slice(12, 18)
+_CALLS_OF = {14: 15, 16: 17}
+"""Column of each CpG fraction, and of its number of calls."""
+_CALLS_BESIDE = {12: 15, 13: 17}
+"""Column of each mA fraction, and of the CpG calls of the same cell line."""
+_NO_SIGNAL = 128.0
+
+
+def published_missing(labels: np.ndarray) -> np.ndarray:
+    """Return where labels of the 18 published tracks, ``[n, 896 or 1, 18]``, stand for nothing measured; bool of the
+    same shape (see H5Labels)."""
+    missing: np.ndarray = np.isnan(labels)
+    missing[..., _LMNB1_CHIP] |= labels[..., _LMNB1_CHIP] == _NO_SIGNAL
+    missing[..., _DIMELO] |= (labels[..., _DIMELO] == 0).all(axis=-1, keepdims=True)
+    for fraction, calls in _CALLS_OF.items():
+        missing[..., fraction] |= labels[..., calls] == 0
+    for fraction, calls in _CALLS_BESIDE.items():
+        missing[..., fraction] |= (labels[..., calls] == 0) & (labels[..., fraction] == 0)
+    return missing
+
+
+class ProjectLabels:
+    """Labels of a project's bigWigs: training windows every ``stride`` bases inside train blocks, valid and test
+    windows on the grid inside the scored part of their blocks.
+
+    A window's label is the mean over its observed bins where at least ``min_observed`` of them are; windows in which
+    that holds for no target are left out. Binned tracks lie in a temporary file, mapped into memory. Raises
+    UsageError when the project has no split, or a bigWig is of another genome.
+    """
+
+    scopes: tuple[Scope, ...] = ("bins", "window")
+
+    def __init__(
+        self,
+        project: Project,
+        stride: int = WINDOW // 2,
+        min_observed: float = 0.25,
+        report: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        if project.split is None:
+            raise UsageError(f"project '{project.name}' names no split, which says what trains, tunes and tests")
+        if stride < BIN or stride % BIN:
+            raise UsageError(f"training windows start on a bin: a stride of {stride} is no multiple of {BIN}")
+        self.name = project.name
+        self.min_observed = min_observed
+        self.entries = project.targets()
+        self.genome_path = project.genome
+        self._columns: dict[str, np.ndarray] = {}
+        self._calls: dict[str, np.ndarray] = {}
+        blocks = read_split(project.split)
+        with Genome(project.genome) as genome:
+            for chrom in dict.fromkeys(block.region.chrom for block in blocks):
+                check_chrom(chrom, genome.chrom_sizes, str(project.genome))
+                report(f"reading observed tracks of {chrom}")
+                self._read(genome, chrom)
+        windows = [window for block in blocks for window in _windows_in(block, stride)]
+        self.windows = tuple(window for window in windows if self._is_observed(window))
+        if not self.windows:
+            raise UsageError(f"project '{project.name}' observes no window of its split")
+
+    def _read(self, genome: Genome, chrom: str) -> None:
+        length = genome.chrom_sizes[chrom]
+        known = _known(genome, chrom)
+        observed = self._mapped(len(known))
+        for at, entry in enumerate(self.entries):
+            observed[:, at] = entry.track.transform.forward(read_observed(entry.observed, chrom, length, known))
+        self._columns[chrom] = observed
+        if any(entry.coverage for entry in self.entries):
+            calls = self._mapped(len(known))
+            for at, entry in enumerate(self.entries):
+                covered = read_observed(entry.coverage, chrom, length, known)
+                calls[:, at] = covered if entry.coverage is None else np.nan_to_num(covered)
+            self._calls[chrom] = calls
+
+    def _mapped(self, bins: int) -> np.ndarray:
+        # The file has no name any more, so it is gone with the last use of its memory.
+        with tempfile.TemporaryFile(prefix="tracks-labels-") as file:
+            return np.memmap(file, np.float32, "w+", shape=(bins, len(self.entries)))
+
+    def _is_observed(self, window: WindowRow) -> bool:
+        observed = np.isfinite(self._bins(self._columns, window)).mean(axis=0)
+        return bool((observed >= self.min_observed).any())
+
+    def _bins(self, columns: dict[str, np.ndarray], window: WindowRow) -> np.ndarray:
+        first = (window.start + FLANK) // BIN
+        return columns[window.chrom][first : first + BINS]
+
+    def tracks(self, scope: Scope) -> tuple[Track, ...]:
+        """Return the project's target tracks."""
+        return tuple(entry.track for entry in self.entries)
+
+    def labels(self, rows: np.ndarray, scope: Scope) -> np.ndarray:
+        """Return labels, float32 ``[n, 896 or 1, tracks]``, NaN where missing."""
+        bins = np.stack([self._bins(self._columns, self.windows[row]) for row in rows])
+        if scope == "bins":
+            return bins
+        observed = np.isfinite(bins)
+        count = observed.sum(axis=1, keepdims=True)
+        means = np.where(observed, bins, 0).sum(axis=1, keepdims=True, dtype=np.float64) / np.maximum(count, 1)
+        return np.where(count >= max(self.min_observed * BINS, 1), means, np.nan).astype(np.float32)
+
+    def coverage(self, rows: np.ndarray, scope: Scope) -> np.ndarray | None:
+        """Return the calls behind each label, per bin or in the whole window; None without a coverage track."""
+        if not self._calls:
+            return None
+        bins = np.stack([self._bins(self._calls, self.windows[row]) for row in rows])
+        return bins if scope == "bins" else bins.sum(axis=1, keepdims=True)
+
+
+def _windows_in(block: Block, stride: int) -> list[WindowRow]:
+    region = block.region
+    if block.fold == "train":
+        first = -(-(region.start + _SHIFT) // BIN) * BIN
+        starts = range(first, region.end - INPUT - _SHIFT + 1, stride)
+        return [WindowRow(region.chrom, start, "train") for start in starts]
+    scored = block.scored()
+    if scored is None:
+        return []
+    indices = range(-(-scored.start // WINDOW), scored.end // WINDOW)
+    return [WindowRow(region.chrom, window_start(index) - FLANK, block.fold) for index in indices]
+
+
+_PIECE = BIN << 16
+
+
+def _known(genome: Genome, chrom: str) -> np.ndarray:
+    """Known bases of each bin of a chromosome, ``[bins]``."""
+    bases = bin_count(genome.chrom_sizes[chrom]) * BIN
+    pieces = [known_bases(genome.codes(chrom, start, min(start + _PIECE, bases))) for start in range(0, bases, _PIECE)]
+    return np.concatenate(pieces)
+
+
+def open_labels(
+    path: Path,
+    windows: Path | None = None,
+    legacy: bool = False,
+    stride: int = WINDOW // 2,
+    report: Callable[[str], None] = lambda message: None,
+) -> LabelSet:
+    """Open a label set by its file: a project (``.toml``), or HDF5 of the published layout with its BED file.
+
+    Raises UsageError when it is neither, or the BED file is missing or not wanted.
+    """
+    if path.suffix == ".toml":
+        if windows is not None:
+            raise UsageError("a project has windows of its own: leave --windows out, or give HDF5 labels")
+        return ProjectLabels(load_project(path), stride, report=report)
+    if path.suffix not in (".h5", ".hdf5"):
+        raise UsageError(f"labels are a project (tracks.toml) or an HDF5 file (.h5), and {path} is neither")
+    if windows is None:
+        raise UsageError(
+            f"{path} has a row for each window: name the BED file of the windows (--windows sequences.bed)"
+        )
+    return H5Labels(path, windows, legacy=legacy)
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """What a fold's labels hold of one track: rows with any label, labels in all, and the lowest and highest."""
+
+    track: Track
+    rows: int
+    labels: int
+    lowest: float
+    highest: float
+
+    @property
+    def note(self) -> str:
+        """What is wrong with it, in words, or nothing."""
+        if not self.labels:
+            return f"'{self.track.name}' has no label in these windows"
+        if self.lowest == self.highest:
+            return f"'{self.track.name}' is {self.lowest:g} everywhere, so it has no correlation"
+        return ""
+
+
+def describe(label_set: LabelSet, scope: Scope, rows: np.ndarray, batch: int = 256) -> tuple[TrackSummary, ...]:
+    """Summarise each track over some rows, in one pass."""
+    tracks = label_set.tracks(scope)
+    seen, counts = np.zeros(len(tracks), np.int64), np.zeros(len(tracks), np.int64)
+    lowest, highest = np.full(len(tracks), np.inf), np.full(len(tracks), -np.inf)
+    for at in range(0, len(rows), batch):
+        found = values(label_set, rows[at : at + batch], scope)
+        known = np.isfinite(found)
+        seen += known.any(axis=1).sum(axis=0)
+        counts += known.sum(axis=(0, 1))
+        lowest = np.minimum(lowest, np.where(known, found, np.inf).min(axis=(0, 1)))
+        highest = np.maximum(highest, np.where(known, found, -np.inf).max(axis=(0, 1)))
+    return tuple(
+        TrackSummary(track, int(seen[at]), int(counts[at]), float(lowest[at]), float(highest[at]))
+        for at, track in enumerate(tracks)
+    )

@@ -1,0 +1,33 @@
+"""Observed tracks of a project on the bin grid, masked where the sequence is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tracks.bigwig import read_bins, read_chrom_sizes
+from tracks.composition import MIN_KNOWN_BASES
+from tracks.errors import UsageError
+from tracks.regions import Region
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def read_observed(path: Path | None, chrom: str, length: int, known: np.ndarray) -> np.ndarray:
+    """Return a bigWig's values on a whole chromosome, float32 ``[bins]``, for the known bases of each bin ``[bins]``;
+    NaN where the track, or the sequence, is not known.
+
+    Raises UsageError when the file gives the chromosome another length, which is then of another genome.
+    """
+    sizes = read_chrom_sizes(path) if path is not None else {}
+    if path is None or chrom not in sizes:
+        return np.full(len(known), np.nan, np.float32)
+    if sizes[chrom] != length:
+        raise UsageError(
+            f"{path} is of another genome: its {chrom} has {sizes[chrom]:,} bases, the project's {length:,}"
+        )
+    values = read_bins(path, Region(chrom, 0, length))
+    values[known < MIN_KNOWN_BASES] = np.nan
+    return values
