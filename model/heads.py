@@ -22,9 +22,8 @@ from tracks.grid import BINS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracks.windows import Scope
-
     from tracks.track import Track
+    from tracks.windows import Scope
 
 Link = Literal["identity", "sigmoid", "softplus"]
 

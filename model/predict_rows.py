@@ -46,6 +46,13 @@ def row_files(predictor: Predictor, out: Path) -> dict[str, Path]:
     return {spec.name: out / f"{spec.name}.h5" for spec in predictor.model.heads}
 
 
+def unfinished_rows(predictor: Predictor, windows: Sequence[WindowRow], out: Path) -> Path:
+    """Return the folder in ``out`` that keeps what is done of a run: named by model, windows and their sequence."""
+    sequence = " ".join(predictor.genome.digest(chrom) for chrom in sorted({window.chrom for window in windows}))
+    key = hashlib.sha256(f"{predictor.model.digest} {windows_digest(windows)} {sequence}".encode()).hexdigest()
+    return out / f".{key[:16]}.partial"
+
+
 def predict_rows(
     predictor: Predictor,
     windows: Sequence[WindowRow],
@@ -63,11 +70,11 @@ def predict_rows(
     model = predictor.model
     check_windows(windows, predictor.genome.chrom_sizes)
     files = row_files(predictor, out)
+    aside = unfinished_rows(predictor, windows, out)
+    # Where the folder of rows is there, a run was stopped that may have written some of its files.
     for path in files.values():
-        if path.exists() and not overwrite:
+        if path.exists() and not overwrite and not aside.exists():
             raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
-    digest = hashlib.sha256(f"{model.digest} {windows_digest(windows)} {_sequence(predictor, windows)}".encode())
-    aside = out / f".{digest.hexdigest()[:16]}.partial"
     stores = {
         spec.name: WindowStore(aside / spec.name, len(windows), len(spec.tracks), VALUES[spec.scope])
         for spec in model.heads
@@ -88,7 +95,8 @@ def predict_rows(
             (_row(predictor, stores[spec.name], spec.name, row, window) for row, window in enumerate(windows)),
             attributes,
         )
-    shutil.rmtree(aside)
+    # Half of it would look like a run to go on with.
+    shutil.rmtree(aside.rename(aside.with_suffix(".done")))
     return files
 
 
@@ -96,7 +104,3 @@ def _row(predictor: Predictor, store: WindowStore, head: str, row: int, window: 
     labels = store.read(row)
     # A chunk that the disk lost is predicted again.
     return predictor.labels(window.chrom, window.start)[head] if labels is None else labels
-
-
-def _sequence(predictor: Predictor, windows: Sequence[WindowRow]) -> str:
-    return " ".join(predictor.genome.digest(chrom) for chrom in sorted({window.chrom for window in windows}))

@@ -177,10 +177,12 @@ def write_hdf5(
     """
     import h5py
 
+    from tracks.hdf5_writer import Hdf5Writer
+
     count = np.zeros((len(tracks), 2), np.int64)
     try:
-        # Version 1.8 keeps attributes of any size; older ones stop at 64 kB.
-        with h5py.File(path, "w", libver=("v108", "latest")) as file:
+        with Hdf5Writer(path) as writer:
+            file = writer.file
             file.attrs["format_version"] = _HDF5_FORMAT
             file.attrs["bin_size"] = BIN
             file.attrs["tracks"] = json.dumps([{"slug": track.slug, **track.to_json()} for track in tracks])
@@ -197,7 +199,7 @@ def write_hdf5(
                     regions.append((piece.region.chrom, piece.region.start, piece.region.end, row))
             columns = [("chrom", h5py.string_dtype()), ("start", "i8"), ("end", "i8"), ("row", "i8")]
             file["regions"] = np.array(regions, columns)
-    except (OSError, RuntimeError) as error:  # HDF5 says RuntimeError where closing fails
+    except OSError as error:
         raise TracksError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
     return [(bins, valued) for bins, valued in count.tolist()]
 

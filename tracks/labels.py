@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from tracks.bigwig import read_chrom_sizes
 from tracks.catalogue import published_tracks
 from tracks.composition import known_bases
 from tracks.errors import UsageError
@@ -21,13 +22,14 @@ from tracks.observed import read_observed
 from tracks.project import Project, load_project
 from tracks.regions import check_chrom
 from tracks.split import read_split
-from tracks.window_files import WindowFile
+from tracks.window_files import DATASETS, WindowFile
 from tracks.windows import WindowRow, read_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tracks.project import TrackEntry
     from tracks.split import Block, Fold
     from tracks.track import Track
     from tracks.windows import Scope
@@ -71,13 +73,16 @@ class H5Labels:
 
     The 18 published tracks mark nothing as missing; what can be told apart is masked here, unless ``legacy``:
 
-    * an LMNB1 ChIP bin of exactly 128 (a window of exactly 128) had no signal: NaN became 0, and 2 ** 0 is 1;
-    * where all six DiMeLo columns are 0, the window was not lifted to CHM13 or left its end, or no read covers it;
+    * an LMNB1 ChIP bin of exactly 128 (a window of exactly 128) had no signal: NaN became 0, and 2 ** 0 is 1. Bins
+      with signal on some of their bases cannot be told apart;
+    * a window whose six DiMeLo columns are 0 throughout (or NaN, as calls past the end of CHM13 are) was not lifted,
+      left its end, or holds no read. Elsewhere 0 calls are a count, and stay;
     * a CpG methylated fraction without CpG calls is 0 of 0. Adenine calls were not kept, so that an mA fraction of
       0 is taken for missing where its cell line has no CpG call either: no read, most likely.
 
-    (facts/cs282a.md section 6, items 4 and 5.) Raises UsageError when rows and windows differ in number, or when
-    the file has other tracks and does not describe them.
+    (facts/cs282a.md section 3.4; section 6, items 4 and 5.) A file of predictions of this program lacks nothing, and
+    is never masked. Raises UsageError when rows and windows differ in number, or when the file has other tracks and
+    does not describe them.
     """
 
     def __init__(self, path: Path, windows: Path, tracks: Sequence[Track] | None = None, legacy: bool = False) -> None:
@@ -95,8 +100,9 @@ class H5Labels:
         tracks = tuple(given or self._file.tracks(scope) or published_tracks(scope))
         if len(tracks) != count:
             raise UsageError(
-                f"{self._file.path} has {count} tracks, not the {len(tracks)} that are known here; "
-                "give it a track table as tracks predict --windows writes one"
+                f"{self._file.path} has {count} tracks, not the {len(tracks)} that are known here; write a JSON list "
+                f"of its tracks (name, assay, biosample, unit, color, transform) to the attribute 'tracks' of its "
+                f"dataset {DATASETS[scope]}"
             )
         return tracks
 
@@ -110,20 +116,23 @@ class H5Labels:
         """Return labels, float32 ``[n, 896 or 1, tracks]``; as stored when legacy, else NaN where missing."""
         tracks = self.tracks(scope)
         labels = self._file.read(rows, scope)
-        if not self.legacy and tracks == published_tracks(scope):
+        if not self.legacy and self._is_published(tracks, scope):
             labels[published_missing(labels)] = np.nan
         return labels
 
+    def _is_published(self, tracks: tuple[Track, ...], scope: Scope) -> bool:
+        return not self._file.is_predicted and tracks == published_tracks(scope)
+
     def coverage(self, rows: np.ndarray, scope: Scope) -> np.ndarray | None:
         """Return CpG calls behind the CpG fractions, per bin or in the whole window; NaN for the other tracks. None
-        when the tracks are not the published ones."""
+        when these are not the published labels."""
         tracks = self.tracks(scope)
-        if tracks != published_tracks(scope):
+        if not self._is_published(tracks, scope):
             return None
         labels = self._file.read(rows, scope)
         coverage = np.full_like(labels, np.nan)
         for fraction, calls in _CALLS_OF.items():
-            in_mean_bin = tracks[calls].transform.inverse(labels[..., calls])
+            in_mean_bin = tracks[calls].transform.inverse(np.nan_to_num(labels[..., calls]))
             coverage[..., fraction] = in_mean_bin * (1 if scope == "bins" else BINS)
         return coverage
 
@@ -138,15 +147,16 @@ _NO_SIGNAL = 128.0
 
 
 def published_missing(labels: np.ndarray) -> np.ndarray:
-    """Return where labels of the 18 published tracks, ``[n, 896 or 1, 18]``, stand for nothing measured; bool of the
-    same shape (see H5Labels)."""
+    """Return where labels of the 18 published tracks, ``[n, 896 or 1, 18]`` of whole windows, stand for nothing
+    measured; bool of the same shape (see H5Labels)."""
     missing: np.ndarray = np.isnan(labels)
     missing[..., _LMNB1_CHIP] |= labels[..., _LMNB1_CHIP] == _NO_SIGNAL
-    missing[..., _DIMELO] |= (labels[..., _DIMELO] == 0).all(axis=-1, keepdims=True)
+    nothing = ~(labels > 0)
+    missing[..., _DIMELO] |= nothing[..., _DIMELO].all(axis=(1, 2), keepdims=True)
     for fraction, calls in _CALLS_OF.items():
-        missing[..., fraction] |= labels[..., calls] == 0
+        missing[..., fraction] |= nothing[..., calls]
     for fraction, calls in _CALLS_BESIDE.items():
-        missing[..., fraction] |= (labels[..., calls] == 0) & (labels[..., fraction] == 0)
+        missing[..., fraction] |= nothing[..., calls] & nothing[..., fraction]
     return missing
 
 
@@ -179,9 +189,13 @@ class ProjectLabels:
         self._columns: dict[str, np.ndarray] = {}
         self._calls: dict[str, np.ndarray] = {}
         blocks = read_split(project.split)
+        chroms = tuple(dict.fromkeys(block.region.chrom for block in blocks))
         with Genome(project.genome) as genome:
-            for chrom in dict.fromkeys(block.region.chrom for block in blocks):
-                check_chrom(chrom, genome.chrom_sizes, str(project.genome))
+            for block in blocks:
+                _check_block(block, genome.chrom_sizes, project)
+            for entry in self.entries:
+                _check_observed(entry, chroms)
+            for chrom in chroms:
                 report(f"reading observed tracks of {chrom}")
                 self._read(genome, chrom)
         windows = [window for block in blocks for window in _windows_in(block, stride)]
@@ -216,13 +230,19 @@ class ProjectLabels:
         first = (window.start + FLANK) // BIN
         return columns[window.chrom][first : first + BINS]
 
+    def _rows(self, columns: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), BINS, len(self.entries)), np.float32)
+        for place, row in enumerate(rows):
+            out[place] = self._bins(columns, self.windows[row])
+        return out
+
     def tracks(self, scope: Scope) -> tuple[Track, ...]:
         """Return the project's target tracks."""
         return tuple(entry.track for entry in self.entries)
 
     def labels(self, rows: np.ndarray, scope: Scope) -> np.ndarray:
         """Return labels, float32 ``[n, 896 or 1, tracks]``, NaN where missing."""
-        bins = np.stack([self._bins(self._columns, self.windows[row]) for row in rows])
+        bins = self._rows(self._columns, rows)
         if scope == "bins":
             return bins
         observed = np.isfinite(bins)
@@ -234,8 +254,33 @@ class ProjectLabels:
         """Return the calls behind each label, per bin or in the whole window; None without a coverage track."""
         if not self._calls:
             return None
-        bins = np.stack([self._bins(self._calls, self.windows[row]) for row in rows])
+        bins = self._rows(self._calls, rows)
         return bins if scope == "bins" else bins.sum(axis=1, keepdims=True)
+
+
+def _check_block(block: Block, chrom_sizes: Mapping[str, int], project: Project) -> None:
+    check_chrom(block.region.chrom, chrom_sizes, str(project.genome))
+    length = chrom_sizes[block.region.chrom]
+    if block.region.end > length:
+        raise UsageError(
+            f"{project.split} is of another genome: its block {block.region} reaches past the end of "
+            f"{block.region.chrom}, which has {length:,} bases"
+        )
+
+
+def _check_observed(entry: TrackEntry, chroms: Sequence[str]) -> None:
+    if entry.observed is None:
+        return
+    named = list(read_chrom_sizes(entry.observed))
+    if not set(named) & set(chroms):
+        raise UsageError(
+            f"{entry.observed} is of another genome, or names its chromosomes otherwise: it has {_some(named)}, and "
+            f"the split {_some(chroms)}"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _windows_in(block: Block, stride: int) -> list[WindowRow]:

@@ -112,7 +112,8 @@ class WindowStore:
             self._array[index * self._bins : (index + 1) * self._bins] = values
         except OSError as error:
             raise TracksError(
-                f"cannot write to the prediction store {self.folder}: {error.strerror}; give another (--store)"
+                f"cannot write to the prediction store {self.folder}: {error.strerror}; "
+                "the windows before are kept, so run again to go on"
             ) from error
 
     def known(self) -> np.ndarray:

@@ -6,6 +6,7 @@ They lie off the grid. The line's number, from 0, is the row of every HDF5 file 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -55,7 +56,7 @@ def read_windows(path: Path) -> tuple[WindowRow, ...]:
     rows = []
     for number, line in enumerate(lines, 1):
         fields = line.split("\t")
-        spans = len(fields) > 3 and fields[1].isdecimal() and fields[2].isdecimal()
+        spans = len(fields) > 3 and all(re.fullmatch("[0-9]{1,18}", field) for field in fields[1:3])
         if not spans or fields[3] not in get_args(Fold):
             raise TracksError(
                 f"{path}, line {number}: it needs chromosome, start, end, train|valid|test; found '{line}'"

@@ -78,6 +78,25 @@ def test_files_that_are_there_are_kept(
     assert WindowFile(tmp_path / "bins.h5").rows == 6
 
 
+def test_a_run_that_stopped_between_its_files_goes_on(
+    cli: Cli, windows: Path, two_headed_folder: Path, fasta: Path, tmp_path: Path
+) -> None:
+    heads = ("--head", "bins", "--head", "window")
+    out = tmp_path / "out"
+    given = ("predict", "--windows", windows, "--genome", fasta, "--model", two_headed_folder, *heads, "-o", out)
+    (out / "window.h5").mkdir(parents=True)  # no file can be put in its place
+    stopped = cli(*given, "--overwrite")
+    assert stopped.exit_code == 1
+    assert f"cannot write {out / 'window.h5'}" in stopped.stderr
+    assert (out / "bins.h5").is_file()
+    (out / "window.h5").rmdir()
+    assert cli(*given).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["bins.h5", "window.h5"]
+    again = cli(*given)
+    assert again.exit_code == 2
+    assert "bins.h5 exists already" in again.stderr
+
+
 def test_windows_of_another_genome(cli: Cli, windows: Path, model_folder: Path, fasta: Path, tmp_path: Path) -> None:
     windows.write_text(windows.read_text() + f"chr3\t80000\t{80_000 + INPUT}\ttest\nchrQ\t0\t{INPUT}\ttest\n")
     result = cli("predict", "--windows", windows, "--genome", fasta, "--model", model_folder, "-o", tmp_path / "none")
@@ -96,7 +115,7 @@ def test_options_that_do_not_go_together(cli: Cli, windows: Path, tmp_path: Path
 
 
 def test_a_killed_run_goes_on(windows: Path, two_headed_folder: Path, fasta: Path, tmp_path: Path, cli: Cli) -> None:
-    many = "".join(f"chr20\t{1_000 * row}\t{1_000 * row + INPUT}\ttrain\n" for row in range(300))
+    many = "".join(f"chr20\t{1_000 * row}\t{1_000 * row + INPUT}\ttrain\n" for row in range(150))
     windows.write_text(many)
     given = ("predict", "--windows", windows, "--genome", fasta, "--model", two_headed_folder, "--head", "window")
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
@@ -105,19 +124,33 @@ def test_a_killed_run_goes_on(windows: Path, two_headed_folder: Path, fasta: Pat
         command_line(*given, "--threads", 1, "-o", resumed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
-    while len(list(resumed.glob(".*.partial/window/c/*"))) < 20 and time.monotonic() < deadline:
+    while len(list(resumed.glob(".*.partial/window/c/*/0"))) < 20 and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     [aside] = resumed.iterdir()
     done = {path: path.stat().st_mtime_ns for path in aside.glob("window/c/*/0")}
-    assert 20 <= len(done) < 300
+    assert 20 <= len(done) < 150
     assert not list(resumed.glob("*.h5"))
     before = time.time_ns()
     assert cli(*given, "-o", resumed).exit_code == 0
     assert all(changed < before for changed in done.values())
     assert [path.name for path in resumed.iterdir()] == ["window.h5"]
-    rows = np.arange(300)
+    rows = np.arange(150)
     np.testing.assert_array_equal(
         WindowFile(resumed / "window.h5").read(rows, "window"), WindowFile(whole / "window.h5").read(rows, "window")
     )
+
+
+def test_embeddings_come_beside_when_asked_for(
+    cli: Cli, windows: Path, two_headed_folder: Path, fasta: Path, tmp_path: Path
+) -> None:
+    given = ("predict", "--windows", windows, "--genome", fasta, "--model", two_headed_folder, "--head", "window")
+    result = cli(*given, "--embeddings", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "the embeddings take 0.00 GB" in result.stderr
+    found = WindowFile(tmp_path / "out" / "embeddings.h5", 6).read_embeddings(np.arange(6))
+    assert (found.shape, found.dtype) == ((6, BINS, 8), np.float16)
+    refused = cli("predict", "--region", "chr20:1-500", "--embeddings", "-o", tmp_path / "no")
+    assert refused.exit_code == 2
+    assert "--embeddings goes with --windows" in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import numpy as np
@@ -26,6 +27,28 @@ def test_there_are_18_in_the_published_order() -> None:
     assert all(re.fullmatch(r"GSM56692?\d{2,4}", accession) for accession in accessions)
     assert [track.biosample for track in tracks[12:]] == ["HEK293", "GM12878", "HEK293", "HEK293", "GM12878", "GM12878"]
     assert {track.unit for track in tracks} == {"log2 enrichment", "methylated fraction", "CpG calls per 128 bp"}
+
+
+def _luminance_and_lab(color: str) -> tuple[float, np.ndarray]:
+    """Relative luminance (WCAG 2) and CIE L*a*b* (D65) of a colour."""
+    coded = np.array([int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear
+    x, y, z = np.cbrt(xyz / [0.9505, 1.0, 1.089])
+    return float(xyz[1]), np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_colours_are_legible_on_white_and_apart() -> None:
+    colors = [_luminance_and_lab(track.color) for track in published_tracks("bins")]
+    assert min(1.05 / (luminance + 0.05) for luminance, _ in colors) >= 3  # WCAG 2, 1.4.11
+    assert min(np.linalg.norm(one - other) for (_, one), (_, other) in itertools.combinations(colors, 2)) > 15
+
+
+def test_what_the_labels_cannot_say_is_said() -> None:
+    tracks = published_tracks("window")
+    assert all("step function of 20 kb" in track.description for track in tracks[:12])
+    assert all("read depth" in tracks[at].description for at in (15, 17))
 
 
 def test_both_scopes_describe_the_same_tracks() -> None:

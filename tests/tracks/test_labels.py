@@ -17,6 +17,7 @@ from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW
 from tracks.labels import H5Labels, ProjectLabels, describe, open_labels, values
 from tracks.project import load_project
+from tracks.window_files import write_window_file
 from tracks.windows import read_windows
 
 ROWS = 6
@@ -41,6 +42,8 @@ def stored() -> np.ndarray:
     labels[2, 200, 14] = 0.0  # calls, none methylated: a real zero
     labels[2, 300, [12, 14, 15]] = 0.0  # no read in HEK293
     labels[2, 400, 12] = 0.0  # a read without 6mA: a real zero
+    labels[2, 500, 12:] = 0.0  # no read at all, in a window that was lifted: its calls are a count of 0
+    labels[4, :, 12:] = 0.0  # past the end of CHM13
     return labels
 
 
@@ -48,8 +51,10 @@ def stored() -> np.ndarray:
 def published(tmp_path: Path, stored: np.ndarray) -> Path:
     with h5py.File(tmp_path / "labels.h5", "w") as file:
         file["128bp_bins"] = stored
-        file["single_bin"] = np.nanmean(stored, axis=1, keepdims=True)
-        file["single_bin"][3, 0, 15] = np.nan
+        window = stored.mean(axis=1, keepdims=True)
+        window[..., [15, 17]] *= 0.01 * BINS / 10
+        window[4, 0, [15, 17]] = np.nan  # 0.01 * NaN
+        file["single_bin"] = window
     (tmp_path / "sequences.bed").write_text(BED)
     return tmp_path / "labels.h5"
 
@@ -58,16 +63,42 @@ def test_what_the_published_file_lost_is_missing_again(published: Path, stored: 
     labels = H5Labels(published, published.with_name("sequences.bed")).labels(np.arange(ROWS), "bins")
     expected = np.zeros(stored.shape, bool)
     expected[0, 5:9, 3] = expected[1, :, 12:] = expected[2, 100, 14] = True
-    expected[2, 300, [12, 14]] = True
+    expected[2, 300, [12, 14]] = expected[2, 500, [12, 13, 14, 16]] = True
+    expected[4, :, 12:] = True
     np.testing.assert_array_equal(np.isnan(labels), expected)
     np.testing.assert_array_equal(labels[~expected], stored[~expected])
+
+
+def test_whole_windows_that_the_published_file_lost(published: Path) -> None:
+    label_set = H5Labels(published, published.with_name("sequences.bed"))
+    found = label_set.labels(np.arange(ROWS), "window")
+    expected = np.zeros((ROWS, 1, 18), bool)
+    expected[[1, 4], :, 12:] = True  # a failed lift; past the end, where the calls are NaN and the fractions 0
+    np.testing.assert_array_equal(np.isnan(found), expected)
+    coverage = label_set.coverage(np.array([1, 4]), "window")
+    assert coverage is not None
+    assert coverage[:, 0, [14, 16]].tolist() == [[0, 0], [0, 0]]
+
+
+def test_predictions_lack_nothing(tmp_path: Path, published: Path) -> None:
+    predicted = np.full((ROWS, 1, 18), 128.0, np.float32)
+    predicted[..., 12:] = 0
+    write_window_file(
+        tmp_path / "p.h5", ROWS, "window", published_tracks("window"), iter(predicted), {"model_digest": "x"}
+    )
+    label_set = H5Labels(tmp_path / "p.h5", published.with_name("sequences.bed"))
+    assert label_set.tracks("window") == published_tracks("window")
+    np.testing.assert_array_equal(label_set.labels(np.arange(ROWS), "window"), predicted)
+    assert label_set.coverage(np.arange(ROWS), "window") is None
 
 
 def test_legacy_labels_are_as_stored(published: Path, stored: np.ndarray) -> None:
     label_set = H5Labels(published, published.with_name("sequences.bed"), legacy=True)
     rows = np.array([4, 1])
     np.testing.assert_array_equal(label_set.labels(rows, "bins"), stored[rows])
-    assert np.isnan(label_set.labels(np.array([3]), "window")[0, 0, 15])
+    window = label_set.labels(np.array([4]), "window")[0, 0]
+    assert np.isnan(window[[15, 17]]).all()
+    assert window[[12, 13, 14, 16]].tolist() == [0, 0, 0, 0]
 
 
 def test_values_are_in_track_units(published: Path, stored: np.ndarray) -> None:
@@ -86,7 +117,7 @@ def test_coverage_is_the_calls(published: Path, stored: np.ndarray) -> None:
     assert bins is not None
     assert window is not None
     np.testing.assert_allclose(bins[0, :, 14], stored[5, :, 15] / 10)
-    np.testing.assert_allclose(window[0, 0, 16], stored[5, :, 17].mean() / 0.01, rtol=1e-5)
+    np.testing.assert_allclose(window[0, 0, 16], (stored[5, :, 17] / 10).sum(), rtol=1e-5)
     assert np.isnan(np.delete(bins, [14, 16], axis=2)).all()
 
 
@@ -119,7 +150,7 @@ def test_empty_and_constant_tracks_are_said(published: Path) -> None:
     assert found[2].note == "'LMNB1 border ectoderm' has no label in these windows"
     assert found[12].note == "'HEK293 LMNB1 DiMeLo mA' is 0.5 everywhere, so it has no correlation"
     assert (found[0].rows, found[0].labels, found[0].note) == (3, 3 * BINS, "")
-    assert found[14].labels == 3 * BINS - 2
+    assert found[14].labels == 3 * BINS - 3
 
 
 # Projects
@@ -210,12 +241,30 @@ def test_a_track_of_another_genome(project: Path) -> None:
         ProjectLabels(load_project(project))
 
 
+def test_a_track_with_other_chromosome_names(project: Path) -> None:
+    write_bigwig(project.with_name("second.bw"), {"1": 1_500_000}, [Bins("1", 0, np.ones(9, np.float32))])
+    with pytest.raises(UsageError, match=r"second.bw is of another genome, or .*: it has 1, and the split chr1"):
+        ProjectLabels(load_project(project))
+
+
+def test_no_rows_are_no_labels(project: Path, published: Path) -> None:
+    rows = np.array([], np.int64)
+    for label_set in (open_labels(project), open_labels(published, published.with_name("sequences.bed"))):
+        tracks = len(label_set.tracks("bins"))
+        assert label_set.labels(rows, "bins").shape == (0, BINS, tracks)
+        assert label_set.labels(rows, "window").shape == (0, 1, tracks)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda path: path.write_text(path.read_text().replace('split = "split.bed"\n', "")), "names no split"),
         (lambda path: path.with_name("split.bed").write_text("chr2\t0\t20000\ttest\n"), "observes no window"),
         (lambda path: path.with_name("split.bed").write_text("chrQ\t0\t20000\ttest\n"), "no chromosome 'chrQ'"),
+        (
+            lambda path: path.with_name("split.bed").write_text("chr1\t0\t1600000\ttest\n"),
+            "split.bed is of another genome: its block chr1:1-1,600,000 reaches past the end .* 1,500,000 bases",
+        ),
     ],
 )
 def test_projects_that_cannot_be_used(project: Path, change: Callable[[Path], None], words: str) -> None:

@@ -122,4 +122,4 @@ def test_a_store_that_cannot_be_written_to(tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     (windows.folder / "c").chmod(0o755)
     assert "TracksError: cannot write to the prediction store" in run.stderr
-    assert "Permission denied; give another (--store)" in run.stderr.splitlines()[-1]
+    assert "Permission denied; the windows before are kept" in run.stderr.splitlines()[-1]

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -58,6 +62,42 @@ def test_what_is_written_has_the_published_layout(tmp_path: Path) -> None:
     assert WindowFile(tmp_path / "maxpool.h5", ROWS).tracks("window") == tracks
 
 
+def test_a_table_of_thousands_of_tracks_is_kept(tmp_path: Path) -> None:
+    """Basenji2's own head has 5,313; plain HDF5 attributes end at 64 kB."""
+    tracks = [dataclasses.replace(published_tracks("window")[0], name=f"target {at}") for at in range(2_000)]
+    write_window_file(tmp_path / "x.h5", 1, "window", tracks, iter(np.ones((1, 1, 2_000), np.float32)), {})
+    assert WindowFile(tmp_path / "x.h5").tracks("window") == tuple(tracks)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on file sizes stands for the full disk: both fail a write of the HDF5 library."""
+    program = f"""
+import resource, sys
+from pathlib import Path
+import numpy as np
+from tracks.catalogue import published_tracks
+from tracks.errors import TracksError
+from tracks.window_files import write_window_file
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+asked = []
+def rows():
+    for row in range(40):
+        asked.append(row)
+        yield np.random.default_rng(row).random((896, 18), np.float32)
+try:
+    write_window_file(Path({str(tmp_path / "x.h5")!r}), 40, "bins", published_tracks("bins"), rows(), {{}})
+except TracksError as error:
+    sys.exit(f"{{error}} after {{len(asked)}} rows")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    found = re.fullmatch(rf"cannot write {tmp_path}/x.h5: \[Errno \d+\] File too large after (\d+) rows", line)
+    assert found, line
+    assert int(found[1]) < 20
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     def labels():  # type: ignore[no-untyped-def]
         yield np.zeros((1, 18), np.float32)
@@ -82,6 +122,16 @@ def test_a_truncated_file(published: Path) -> None:
         WindowFile(published)
     with pytest.raises(UsageError, match="there is no HDF5 file"):
         WindowFile(published.with_name("none.h5"))
+
+
+@pytest.mark.parametrize("table", [b"TREE", b"HEAP", b"SNOD"])
+def test_damaged_tables(published: Path, table: bytes) -> None:
+    """The group's own tables: its B-tree, its names, its entries."""
+    content = published.read_bytes()
+    assert table in content
+    published.write_bytes(content.replace(table, b"\0\0\0\0", 1))
+    with pytest.raises(TracksError, match="no HDF5 file, or a truncated one"):
+        WindowFile(published)
 
 
 def test_damage_inside_is_said_when_it_is_read(published: Path) -> None:

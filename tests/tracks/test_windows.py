@@ -37,6 +37,8 @@ def test_the_published_windows() -> None:
         ("chr1\t0\t131072", "line 2: it needs chromosome, start, end, train|valid|test"),
         ("chr1\t0\t131072\tholdout", "line 2: it needs"),
         ("chr1\t-5\t131067\ttest", "line 2: it needs"),
+        (f"chr1\t{'9' * 5_000}\t131067\ttest", "line 2: it needs"),
+        ("", "line 2: it needs"),
         ("chr1\t0\t131000\ttest", "line 2: a window has 131,072 bases, this one 131,000"),
     ],
 )

@@ -29,6 +29,7 @@ _PATH = click.Path(path_type=Path, readable=False)
 @click.option("--bed", type=_PATH, help="BED file of regions (plain or gzip).")
 @click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
 @click.option("--windows", type=_PATH, help="BED file of 131,072-bp windows with folds (sequences.bed), as HDF5 rows.")
+@click.option("--embeddings", is_flag=True, help="With --windows: the trunk's embeddings too, 2.75 MB a window.")
 @click.option("--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome].")
 @click.option("--model", "folder", type=_PATH, help="Model folder [default: the shipped model].")
 @click.option("--head", "heads", multiple=True, help="Head of the model (repeatable) [default: its first].")
@@ -47,6 +48,7 @@ def command(
     bed: Path | None,
     chrom: tuple[str, ...],
     windows: Path | None,
+    embeddings: bool,
     fasta: Path | None,
     folder: Path | None,
     heads: tuple[str, ...],
@@ -88,13 +90,15 @@ def command(
       tracks predict --windows sequences.bed --genome hg38.fa --model basenji2/ --head maxpool -o out/
     """
     started = time.monotonic()
+    if embeddings and windows is None:
+        raise UsageError("--embeddings goes with --windows, which names the rows of the file")
     if windows is not None:
         if region or bed or chrom or names or stride or form != "bigwig":
             raise UsageError(
                 "--windows predicts the windows of its file, all tracks, as HDF5; "
                 "leave --region, --bed, --chrom, --track, --stride and --format out"
             )
-        made = _predict_rows(windows, fasta, folder, heads, out, overwrite, device, threads)
+        made = _predict_rows(windows, embeddings, fasta, folder, heads, out, overwrite, device, threads)
         click.echo(f"wrote {' and '.join(map(str, made))}, in {time.monotonic() - started:.1f} s")
         return
     if not (region or bed or chrom):
@@ -146,6 +150,7 @@ def command(
 
 def _predict_rows(
     windows: Path,
+    embeddings: bool,
     fasta: Path | None,
     folder: Path | None,
     heads: Sequence[str],
@@ -158,6 +163,7 @@ def _predict_rows(
 
     rows = read_windows(windows)
 
+    from model.embedding_file import embeddings_bytes, write_embeddings
     from model.folder import demo_model_folder, load_model
     from model.predict import Predictor
     from model.predict_rows import predict_rows
@@ -169,7 +175,12 @@ def _predict_rows(
     genome = Genome(fasta or demo_genome())
     predictor = Predictor(load_model(folder or demo_model_folder(), heads), genome, device, threads)
     with bar("predicting") as shown:
-        return list(predict_rows(predictor, rows, out, overwrite, shown.update).values())
+        made = list(predict_rows(predictor, rows, out, overwrite, shown.update).values())
+    if embeddings:
+        _say(f"the embeddings take {embeddings_bytes(predictor, rows) / 1e9:.2f} GB")
+        with bar("embeddings") as shown:
+            made.append(write_embeddings(predictor, rows, out, overwrite, shown.update))
+    return made
 
 
 def _regions(region: Sequence[str], bed: Path | None, chroms: Sequence[str], genome: Genome) -> list[Region]:
