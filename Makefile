@@ -5,7 +5,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test smoke clean
+.PHONY: help setup demo lint test smoke parity clean
 # Two targets that both write the page or the environment must not run at once.
 .NOTPARALLEL:
 
@@ -31,8 +31,11 @@ test: lint ## lint, then run all tests (make test ARGS="-k genome")
 smoke: setup ## start the demo, wait for a predicted tile, stop it
 	@$(PY) tests/smoke_demo.py
 
+parity: .venv-parity/.installed ## compare with real Keras, in an environment of its own (3.5 GB)
+	.venv-parity/bin/python -m pytest tests/parity $(ARGS)
+
 clean: ## remove what was built, the environment too
-	rm -rf .venv server/static viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	rm -rf .venv .venv-parity server/static viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 	find tracks model server tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted install is done again.
@@ -42,4 +45,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(PY) || "$(PYTHON)" -m venv --clear .venv
 	@echo "installing the pinned packages into .venv (minutes, the first time)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# TensorFlow wants an older h5py than the one that is pinned.
+.venv-parity/.installed: pyproject.toml constraints.txt
+	"$(PYTHON)" -m venv --clear .venv-parity
+	sed '/^h5py==/d' constraints.txt > .venv-parity/constraints.txt
+	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-parity/constraints.txt -e '.[parity]'
 	@touch $@

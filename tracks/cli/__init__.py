@@ -12,12 +12,14 @@ from tracks import __version__
 from tracks.errors import TracksError
 
 _COMMANDS = {
+    "card": "Make a model's card: its held-out scores beside what base composition says.",
     "data": "Fetch and prepare real data to train and look at.",
     "demo": "Open observed and predicted tracks of real data in the browser.",
-    "evaluate": "Score a model on its held-out blocks, beside the baselines.",
+    "evaluate": "Score models against observed tracks: a table and a page with figures.",
     "info": "Say what a model folder or a bigWig file is.",
     "predict": "Predict the tracks of regions, BED files or chromosomes.",
-    "train": "Train a trunk and its heads on a project's observed tracks.",
+    "train": "Train a network on observed tracks, or a head on a trunk that is there.",
+    "weights": "Import Basenji2's published weights and heads, or download them.",
 }
 
 
