@@ -8,6 +8,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -159,7 +160,7 @@ class _Run:
             return
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
             raise TracksError(f"the checkpoint {path} is damaged; remove it to start again") from error
         if state["settings"] != self._settings:
             raise UsageError(f"the checkpoint {path} is of other settings; remove it, or give another folder")
