@@ -237,8 +237,8 @@ class AttentionHead(_TransformerLayer):
         """Map ``[N, bins, width]`` to each bin's mix of all bins' values."""
         windows, bins, width = x.shape
         parts = self.qkv(x).view(windows, bins, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], dropout_p=dropout)
+        # Without dropout of its own: with it, there is no fused kernel and the 896 x 896 weights must be kept.
+        mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2])
         return mixed.transpose(1, 2).reshape(windows, bins, width)
 
     def forward(self, embedding: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
