@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from server.axis import tileset_uid
 from server.viewconf import OBSERVED_COLOR, SERVER, VIEW, view_config
 from tracks.errors import UsageError
+from tracks.regions import join_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -169,7 +170,7 @@ def _add_page(app: Flask, site: Site, static: Path) -> None:
             total=now.total,
             failed=now.failed,
             message=now.message,
-            changed=_joined(site.axis.absolute(region) for region in now.changed),
+            changed=join_spans(site.axis.absolute(region) for region in now.changed),
         )
 
     @app.get("/api/sequence")
@@ -240,17 +241,6 @@ def _listing(site: Site, datatype: str | None, text: str) -> dict[str, Any]:
 def _region(site: Site, region: Region) -> dict[str, Any]:
     start, end = site.axis.absolute(region)
     return {"region": str(region), "chrom": region.chrom, "start": start, "end": end}
-
-
-def _joined(spans: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Join spans that touch."""
-    joined: list[list[int]] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1][1] = max(joined[-1][1], end)
-        else:
-            joined.append([start, end])
-    return joined
 
 
 def _page(site: Site) -> dict[str, Any]:

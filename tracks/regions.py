@@ -128,14 +128,25 @@ def _bed_region(line: str, where: str, chrom_sizes: Mapping[str, int]) -> Region
     return Region(chrom, int(start), int(end))
 
 
+def join_spans(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the union of half-open spans as disjoint ones that do not touch, by start."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
+
+
 def merge(regions: Iterable[Region], chrom_sizes: Mapping[str, int]) -> list[Region]:
     """Return the union of regions as disjoint ones, in the genome's chromosome order and by start."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for region in regions:
+        spans.setdefault(region.chrom, []).append((region.start, region.end))
     order = {name: rank for rank, name in enumerate(chrom_sizes)}
-    merged: list[Region] = []
-    for region in sorted(regions, key=lambda region: (order[region.chrom], region.start)):
-        last = merged[-1] if merged else None
-        if last is not None and last.chrom == region.chrom and region.start <= last.end:
-            merged[-1] = Region(last.chrom, last.start, max(last.end, region.end))
-        else:
-            merged.append(region)
-    return merged
+    return [
+        Region(chrom, start, end)
+        for chrom in sorted(spans, key=order.__getitem__)
+        for start, end in join_spans(spans[chrom])
+    ]

@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tracks.labels import values
 
 from model.augment import MAX_SHIFT, reverse_complement
 from model.head_training.cache import STRANDS
 from model.head_training.losses import observation_weights
 from tracks.grid import INPUT
+from tracks.labels import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tracks.labels import LabelSet
-
     from model.head_training.cache import ResidualCache
     from model.trunk import Trunk
     from tracks.genome import Genome
+    from tracks.labels import LabelSet
     from tracks.track import Track
     from tracks.windows import Scope
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tracks.catalogue import published_tracks
-
 from model.heads import AttentionConfig, ConvConfig, HeadConfig, HeadSpec, LinearConfig, Link, MaxPoolConfig
 from model.weights.targets import generic_tracks
+from tracks.catalogue import published_tracks
 from tracks.errors import TracksError
 from tracks.grid import BINS
 

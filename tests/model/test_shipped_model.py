@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model.card import Card, card_from_json, card_markdown, summary_table
-from model.folder import Model, demo_model_folder, load_model
+from model.folder import Model, demo_model_folder, head_names, load_model
 from model.predict import Predictor, predict
 from tracks.bigwig import read_bins
 from tracks.genome import Genome, demo_genome
-from tracks.grid import BIN
+from tracks.grid import BIN, WINDOW
 from tracks.project import load_project
 from tracks.regions import Region
 
@@ -39,6 +40,33 @@ def test_the_card_is_of_these_weights(shipped: Model, card: Card) -> None:
 def test_the_documents_show_the_card(card: Card) -> None:
     assert summary_table(card) in (ROOT / "README.md").read_text()
     assert card_markdown(card) == (ROOT / "docs" / "model-card.md").read_text()
+
+
+def test_the_report_is_of_these_heads_and_the_readme_shows_it(shipped: Model) -> None:
+    names = head_names(shipped.folder)
+    whole = load_model(shipped.folder, names)
+    assert whole.digest in (ROOT / "docs" / "report" / "index.html").read_text()
+    with (ROOT / "docs" / "report" / "metrics.tsv").open(newline="") as table:
+        rows = [
+            row
+            for row in csv.DictReader(table, delimiter="\t")
+            if (row["metric"], row["resolution"], row["chrom"], row["fold"]) == ("pearson", str(WINDOW), "all", "test")
+            and not row["versus"]
+            and row["value"]
+        ]
+
+    def short(text: str) -> str:
+        return f"{float(text):.2f}".replace("0.", ".")
+
+    readme = (ROOT / "README.md").read_text()
+    for track in shipped.tracks:
+        own = {row["head"] or row["model"]: row for row in rows if row["track"] == track.name}
+        assert set(names) < set(own)
+        cells = [f"{short(own[name]['value'])} ({short(own[name]['low'])} to {short(own[name]['high'])})" for name in
+                 ("bins", "linear", "maxpool", "conv", "attention")]  # fmt: skip
+        best = max((row for row in own.values() if row["baseline"] == "1"), key=lambda row: float(row["value"]))
+        line = " | ".join([track.name, *cells, f"{short(best['value'])} ({best['model']})"])
+        assert f"| {line} |" in readme, line
 
 
 def test_the_demo_project_is_of_the_same_tracks_and_split(shipped: Model) -> None:

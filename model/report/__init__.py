@@ -1,0 +1,1 @@
+"""Evaluation of predictions on a label set's windows, streamed: scores, figures and a page."""
