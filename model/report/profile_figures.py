@@ -1,4 +1,4 @@
-"""Profiles along chromosomes: observed against predicted, a row for each track and a column for each model."""
+"""Profiles along chromosomes: observed against predicted, a band for each track and axes for each model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.report.draw import FAINT, as_png, canvas
+from model.report.draw import FAINT, as_png, canvas, small_multiples
 from model.report.profiles import PIECE
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 1_600
 """Points drawn along a chromosome; more would not be seen."""
+_COLUMNS = 2
+"""Models beside each other; more would be too narrow to read."""
 _BAND = 0.88
 """Height of a track's band; the rest keeps neighbours apart."""
 
@@ -36,8 +38,10 @@ def profile_picture(scores: FoldScores, profile: Profile) -> Picture:
     tracks = [t for t in range(len(scores.tracks)) if np.isfinite(profile.values[t, 0]).any()]
     painted = np.isfinite(profile.values[:, 0]).any(axis=0)
     first, last = _span(painted, profile.length)
-    with canvas(0.75 + 0.46 * max(len(tracks), 1)) as figure:
-        grid = figure.subplots(1, len(models), squeeze=False, sharey=True)[0]
+    columns = min(len(models), _COLUMNS)
+    rows = -(-len(models) // columns)
+    with canvas(rows * (0.75 + 0.46 * max(len(tracks), 1))) as figure:
+        grid = small_multiples(figure, len(models), columns)
         for axes in grid:
             axes.set_xlim(first, last)
         names = []
@@ -53,7 +57,9 @@ def profile_picture(scores: FoldScores, profile: Profile) -> Picture:
             axes.spines[["left", "bottom"]].set_visible(False)
             axes.tick_params(axis="y", length=0, labelsize=6)
             axes.set_xlabel(f"{profile.chrom} (Mb)")
-        grid[0].set_yticks(np.arange(len(tracks)) + 0.45, names)
+            axes.set_yticks([])
+        for axes in grid[::columns]:
+            axes.set_yticks(np.arange(len(tracks)) + 0.45, names)
         return as_png(
             figure,
             f"profile-{scores.layout.fold}-{profile.chrom}",
@@ -105,7 +111,9 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     low, high = np.quantile(known, [0.005, 0.995])
     room = 0.08 * (high - low) or 1.0
-    return float(low - room), float(high + room)
+    # What is never negative stands on zero.
+    foot = max(low - room, 0.0) if known.min() >= 0 else low - room
+    return float(foot), float(high + room)
 
 
 def _number(value: float) -> str:

@@ -20,7 +20,7 @@ from tracks.errors import UsageError
 from tracks.grid import FLANK, WINDOW
 from tracks.labels import values
 from tracks.regions import check_chrom
-from tracks.window_files import WindowFile
+from tracks.window_files import DATASETS, WindowFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +83,9 @@ def file_sources(path: Path, rows: int) -> list[Source]:
                 f"{len(tracks)}, and files of tracks predict --windows name theirs"
             )
         read = partial(_read_file, file, scope, tracks)
-        sources.append(Source(Named(path.stem, "", scope, False), tracks, read))
+        # The two datasets of one file are told apart as two heads of a model are.
+        head = DATASETS[scope] if len(file.scopes) > 1 else ""
+        sources.append(Source(Named(path.stem, head, scope, False), tracks, read))
     return sources
 
 

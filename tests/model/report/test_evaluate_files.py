@@ -363,6 +363,15 @@ def test_files_of_the_published_layout_are_scored_in_units(published: Path, tmp_
     assert "they need the sequence (--genome)" in page
 
 
+def test_the_two_datasets_of_a_file_are_told_apart(published: Path, tmp_path: Path) -> None:
+    arguments = [published / "labels.h5", "--labels", published / "labels.h5", "--windows", published / "w.bed"]
+    result = run(tmp_path, *arguments, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "test, labels / 128bp_bins, windows: " in result.stdout
+    assert "test, labels / single_bin, windows: mean r of 18 tracks 1.000" in result.stdout
+    assert len(set(result.stdout.splitlines())) == len(result.stdout.splitlines())
+
+
 def test_the_train_fold_only_by_name_and_with_a_warning(published: Path, tmp_path: Path) -> None:
     arguments = [published / "probe.h5", "--labels", published / "labels.h5", "--windows", published / "w.bed"]
     result = run(tmp_path, *arguments, "--fold", "train", "-o", tmp_path / "out")
