@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from model.predict_rows import check_windows, unfinished_rows
-from tracks.errors import TracksError, UsageError
-from tracks.files import written_beside
+from tracks.errors import TracksError
+from tracks.files import check_absent, written_beside
 from tracks.grid import BINS
 from tracks.hdf5_writer import Hdf5Writer
 
@@ -47,8 +47,7 @@ def write_embeddings(
     """
     check_windows(windows, predictor.genome.chrom_sizes)
     path = out / NAME
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
+    check_absent(path, overwrite)
     unfinished = unfinished_rows(predictor, windows, out)
     beside, known = unfinished.with_suffix(f".{NAME}"), unfinished.with_suffix(".rows")
     try:

@@ -21,7 +21,7 @@ from model.network import Network
 from model.trunk import Trunk, TrunkConfig
 from tracks import __version__
 from tracks.errors import TracksError, UsageError
-from tracks.files import written_beside
+from tracks.files import write_text, written_beside
 from tracks.grid import BIN, WINDOW
 from tracks.split import Block, read_split
 from tracks.track import Track, slug_of
@@ -85,7 +85,7 @@ def save_trunk(
     """Write a trunk to a model folder, replacing the one that is there; heads stay. ``split`` is split.bed's text."""
     _save_weights(folder / "trunk.safetensors", weights)
     if split is not None:
-        _save_text(folder / "split.bed", split)
+        write_text(folder / "split.bed", split)
     description = {
         "format": FORMAT,
         "written_by": f"tracks {__version__}",
@@ -95,7 +95,7 @@ def save_trunk(
         "training": dict(training or {}),
     }
     # Last, because a folder without model.json is not a model folder.
-    _save_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
+    write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
 
 
 def save_head(
@@ -114,7 +114,7 @@ def save_head(
     home = folder / "heads" / spec.name
     _save_weights(home / "weights.safetensors", weights)
     if split is not None:
-        _save_text(home / "split.bed", split)
+        write_text(home / "split.bed", split)
     description = {
         "format": FORMAT,
         "written_by": f"tracks {__version__}",
@@ -125,7 +125,7 @@ def save_head(
         "source": dict(source or {}),
         "training": dict(training or {}),
     }
-    _save_text(home / "head.json", json.dumps(description, indent=2) + "\n")
+    write_text(home / "head.json", json.dumps(description, indent=2) + "\n")
 
 
 def save_model(
@@ -318,11 +318,6 @@ def _load_weights(module: nn.Module, path: Path, description: str) -> None:
 def _save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
     with written_beside(path) as beside:
         beside.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in weights.items()}))
-
-
-def _save_text(path: Path, text: str) -> None:
-    with written_beside(path) as beside:
-        beside.write_text(text)
 
 
 def _digest(numbers: dict[str, Any], weights: Sequence[Path]) -> str:

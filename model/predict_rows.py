@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from tracks.errors import UsageError
+from tracks.files import check_absent
 from tracks.store import WindowStore
 from tracks.window_files import VALUES, write_window_file
 
@@ -73,8 +74,7 @@ def predict_rows(
     aside = unfinished_rows(predictor, windows, out)
     # Where the folder of rows is there, a run was stopped that may have written some of its files.
     for path in files.values():
-        if path.exists() and not overwrite and not aside.exists():
-            raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
+        check_absent(path, overwrite or aside.exists())
     stores = {
         spec.name: WindowStore(aside / spec.name, len(windows), len(spec.tracks), VALUES[spec.scope])
         for spec in model.heads

@@ -133,16 +133,6 @@ class RidgeStatistics:
         mean += self._shifts()[1].cpu().numpy()
         return mean
 
-    def feature_moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of each feature over the rows that some track uses, each track's rows
-        counting alike; float64 ``[features]`` each. Raises ValueError before any row was added."""
-        shift = self._shifts()[0]
-        weight = sum((len(group.tracks) * group.weight for group in self._groups), self._zeros())
-        x = sum((len(group.tracks) * group.x for group in self._groups), self._zeros(self.features)) / weight
-        squares = sum((len(group.tracks) * group.xx.diagonal() for group in self._groups), self._zeros(self.features))
-        variance = (squares / weight - x * x).clamp(min=0)
-        return (x + shift).cpu().numpy(), variance.sqrt().cpu().numpy()
-
     def _shifts(self) -> tuple[torch.Tensor, torch.Tensor]:
         if self._shift is None:
             raise ValueError("there is no row with an observed target yet")

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracks.composition import MIN_KNOWN_BASES, known_bases
+from tracks.composition import MIN_KNOWN_BASES, known_bases_in_pieces
 from tracks.grid import BIN, BINS, bin_count, window_count
 from tracks.regions import Region
 
 if TYPE_CHECKING:
     from tracks.genome import Genome
 
-_PIECE = 1 << 16
 _JOINED_GAP = 20_000
 
 
@@ -28,14 +27,12 @@ class SequenceMap:
 
     def count(self, stopped: threading.Event | None = None) -> None:
         """Read the whole genome once (about a second for 100 Mb); stop early when ``stopped`` is set."""
-        for chrom, length in self.genome.chrom_sizes.items():
+        for chrom in self.genome.chrom_sizes:
             pieces = []
-            for first in range(0, bin_count(length), _PIECE):
+            for piece in known_bases_in_pieces(self.genome, chrom):
                 if stopped is not None and stopped.is_set():
                     return
-                last = min(first + _PIECE, bin_count(length))
-                codes = self.genome.codes(chrom, first * BIN, last * BIN)
-                pieces.append(known_bases(codes).astype(np.uint8))
+                pieces.append(piece.astype(np.uint8))
             self._known[chrom] = np.concatenate(pieces)
         self.ready.set()
 

@@ -5,10 +5,19 @@ Pure functions of integer counts, so that a bin's composition is one number howe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from tracks.genome import N
-from tracks.grid import BIN
+from tracks.grid import BIN, bin_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracks.genome import Genome
+
+_PIECE = 1 << 16
 
 FEATURES = ("GC", "CpG density", "CpG observed/expected")
 
@@ -20,6 +29,13 @@ def known_bases(codes: np.ndarray) -> np.ndarray:
     """Count the bases of each bin that are not N: uint8 codes ``[bins * 128]`` to int64 ``[bins]``."""
     counts: np.ndarray = (codes < N).reshape(-1, BIN).sum(axis=1)
     return counts
+
+
+def known_bases_in_pieces(genome: Genome, chrom: str) -> Iterator[np.ndarray]:
+    """Yield the known bases of the bins of a chromosome, int64 ``[<= 65536]`` at a time, in order."""
+    bins = bin_count(genome.chrom_sizes[chrom])
+    for first in range(0, bins, _PIECE):
+        yield known_bases(genome.codes(chrom, first * BIN, min(first + _PIECE, bins) * BIN))
 
 
 def bin_counts(codes: np.ndarray) -> np.ndarray:

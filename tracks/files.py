@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,18 +14,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def nearest_folder(folder: Path) -> Path:
+    """Return the folder itself where it exists, else what it would be made in."""
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    return nearest
+
+
 def check_folder(folder: Path, what: str) -> None:
     """See that files could be written to a folder that may be yet to make; nothing is made. For before long work.
 
     Raises UsageError when a file is in its place, TracksError when it may not be written; both name ``what``.
     """
-    nearest = folder.absolute()
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
+    nearest = nearest_folder(folder)
     if not nearest.is_dir():
         raise UsageError(f"cannot write {what}: {nearest} is a file, not a folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise TracksError(f"cannot write {what}: permission denied in {nearest}")
+
+
+def check_absent(path: Path, overwrite: bool) -> None:
+    """Raise UsageError where there is a file already, unless it may be replaced."""
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
+
+
+def sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -48,3 +67,9 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise TracksError(f"cannot write {path}: {error}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with written_beside(path) as beside:
+        beside.write_text(text)

@@ -7,21 +7,21 @@ scale in the published files); the transform of each track gives the value in th
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from tracks.bigwig import read_chrom_sizes
 from tracks.catalogue import published_tracks
-from tracks.composition import known_bases
+from tracks.composition import known_bases_in_pieces
 from tracks.errors import UsageError
 from tracks.genome import Genome
-from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bin_count, window_start
+from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, input_span
 from tracks.observed import read_observed
 from tracks.project import Project, load_project
 from tracks.regions import check_chrom
 from tracks.split import read_split
+from tracks.track import values_of
 from tracks.window_files import DATASETS, WindowFile
 from tracks.windows import WindowRow, read_windows
 
@@ -58,9 +58,7 @@ class LabelSet(Protocol):
 
 def values(label_set: LabelSet, rows: np.ndarray, scope: Scope) -> np.ndarray:
     """Return the labels of some rows in track units, float32 ``[n, 896 or 1, tracks]``."""
-    labels = label_set.labels(rows, scope)
-    columns = [track.transform.inverse(labels[..., at]) for at, track in enumerate(label_set.tracks(scope))]
-    return np.stack(columns, axis=-1).astype(np.float32)
+    return values_of(label_set.labels(rows, scope), label_set.tracks(scope))
 
 
 def rows_of(label_set: LabelSet, fold: Fold) -> np.ndarray:
@@ -205,7 +203,7 @@ class ProjectLabels:
 
     def _read(self, genome: Genome, chrom: str) -> None:
         length = genome.chrom_sizes[chrom]
-        known = _known(genome, chrom)
+        known = np.concatenate(list(known_bases_in_pieces(genome, chrom)))
         observed = self._mapped(len(known))
         for at, entry in enumerate(self.entries):
             observed[:, at] = entry.track.transform.forward(read_observed(entry.observed, chrom, length, known))
@@ -293,17 +291,7 @@ def _windows_in(block: Block, stride: int) -> list[WindowRow]:
     if scored is None:
         return []
     indices = range(-(-scored.start // WINDOW), scored.end // WINDOW)
-    return [WindowRow(region.chrom, window_start(index) - FLANK, block.fold) for index in indices]
-
-
-_PIECE = BIN << 16
-
-
-def _known(genome: Genome, chrom: str) -> np.ndarray:
-    """Known bases of each bin of a chromosome, ``[bins]``."""
-    bases = bin_count(genome.chrom_sizes[chrom]) * BIN
-    pieces = [known_bases(genome.codes(chrom, start, min(start + _PIECE, bases))) for start in range(0, bases, _PIECE)]
-    return np.concatenate(pieces)
+    return [WindowRow(region.chrom, input_span(index)[0], block.fold) for index in indices]
 
 
 def open_labels(
@@ -328,41 +316,3 @@ def open_labels(
             f"{path} has a row for each window: name the BED file of the windows (--windows sequences.bed)"
         )
     return H5Labels(path, windows, legacy=legacy)
-
-
-@dataclass(frozen=True)
-class TrackSummary:
-    """What a fold's labels hold of one track: rows with any label, labels in all, and the lowest and highest."""
-
-    track: Track
-    rows: int
-    labels: int
-    lowest: float
-    highest: float
-
-    @property
-    def note(self) -> str:
-        """What is wrong with it, in words, or nothing."""
-        if not self.labels:
-            return f"'{self.track.name}' has no label in these windows"
-        if self.lowest == self.highest:
-            return f"'{self.track.name}' is {self.lowest:g} everywhere, so it has no correlation"
-        return ""
-
-
-def describe(label_set: LabelSet, scope: Scope, rows: np.ndarray, batch: int = 256) -> tuple[TrackSummary, ...]:
-    """Summarise each track over some rows, in one pass."""
-    tracks = label_set.tracks(scope)
-    seen, counts = np.zeros(len(tracks), np.int64), np.zeros(len(tracks), np.int64)
-    lowest, highest = np.full(len(tracks), np.inf), np.full(len(tracks), -np.inf)
-    for at in range(0, len(rows), batch):
-        found = values(label_set, rows[at : at + batch], scope)
-        known = np.isfinite(found)
-        seen += known.any(axis=1).sum(axis=0)
-        counts += known.sum(axis=(0, 1))
-        lowest = np.minimum(lowest, np.where(known, found, np.inf).min(axis=(0, 1)))
-        highest = np.maximum(highest, np.where(known, found, -np.inf).max(axis=(0, 1)))
-    return tuple(
-        TrackSummary(track, int(seen[at]), int(counts[at]), float(lowest[at]), float(highest[at]))
-        for at, track in enumerate(tracks)
-    )

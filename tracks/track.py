@@ -109,6 +109,12 @@ class Track:
         return cls(**{**fields, "transform": transform_from_json(fields["transform"])})
 
 
+def values_of(labels: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
+    """Turn labels ``[..., tracks]`` into values in each track's unit, float32 of the same shape."""
+    values = [track.transform.inverse(labels[..., at]) for at, track in enumerate(tracks)]
+    return np.stack(values, axis=-1).astype(np.float32)
+
+
 def slug_of(name: str) -> str:
     """Return a name as files and addresses write it: small letters and digits, joined by underscores."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -20,6 +20,7 @@ from zarr.codecs import Crc32cCodec
 from zarr.errors import ContainsArrayError
 
 from tracks.errors import TracksError
+from tracks.files import nearest_folder
 from tracks.grid import BINS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class CachePlan:
         return CachePlan(self.folder, windows, missing, self.bytes_a_window)
 
     def __str__(self) -> str:
-        free = shutil.disk_usage(_nearest(self.folder)).free
+        free = shutil.disk_usage(nearest_folder(self.folder)).free
         return (
             f"the cache {self.folder} takes {_size(self.missing_bytes)} more for {self.missing:,} of "
             f"{self.windows:,} windows; {_size(free)} are free there"
@@ -151,13 +152,6 @@ def cache_key(trunk_digest: str, number_format: str, genome: Genome, windows: Se
     sequences = {chrom: genome.digest(chrom) for chrom in dict.fromkeys(window.chrom for window in windows)}
     places = [[sequences[window.chrom], window.start] for window in windows]
     return hashlib.sha256(json.dumps([trunk_digest, number_format, places]).encode()).hexdigest()
-
-
-def _nearest(folder: Path) -> Path:
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return folder
 
 
 def _size(count: int) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tracks.errors import UsageError
 from tracks.grid import INPUT
+from tracks.regions import join_spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,9 +73,9 @@ def split_text(windows: Sequence[WindowRow], genome: Genome, blocks: Iterable[Bl
         taken: list[tuple[int, int]] = []
         placed: list[tuple[int, int, Fold]] = []
         for fold in _PRECEDENCE:
-            own = _minus(_union(by_fold.get(fold, [])), taken)
+            own = _minus(join_spans(by_fold.get(fold, [])), taken)
             placed += [(start, end, fold) for start, end in own]
-            taken = _union([*taken, *own])
+            taken = join_spans([*taken, *own])
         lines += [f"{chrom}\t{start}\t{end}\t{fold}\n" for start, end, fold in sorted(placed)]
     return "".join(lines)
 
@@ -85,7 +86,7 @@ def overlapping(windows: Sequence[WindowRow], fold: Fold, blocks: Iterable[Block
     for block in blocks:
         if block.fold == "train":
             seen.setdefault(block.region.chrom, []).append((block.region.start, block.region.end))
-    unions = {chrom: np.array(_union(spans)) for chrom, spans in seen.items()}
+    unions = {chrom: np.array(join_spans(spans)) for chrom, spans in seen.items()}
     count = 0
     for window in windows:
         if window.fold == fold and window.chrom in unions:
@@ -107,16 +108,6 @@ def all_within(windows: Sequence[WindowRow], blocks: Iterable[Block]) -> bool:
         )
         for window in windows
     )
-
-
-def _union(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def _minus(spans: list[tuple[int, int]], taken: list[tuple[int, int]]) -> list[tuple[int, int]]:

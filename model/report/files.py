@@ -15,11 +15,11 @@ from model.report.sources import (
     Source,
     check_genome,
     check_held_out,
-    file_digest,
     file_sources,
     model_sources,
 )
 from tracks.errors import UsageError
+from tracks.files import sha256
 from tracks.genome import Genome
 from tracks.labels import ProjectLabels, open_labels
 
@@ -80,7 +80,7 @@ def evaluate_files(
         say(note)
     say("checksums of the files")
     digests = [(model.name, model.digest) for model in models]
-    digests += [(path.stem, file_digest(path)) for path in inputs.models if path.suffix in HDF5]
+    digests += [(path.stem, sha256(path)) for path in inputs.models if path.suffix in HDF5]
     provenance = Provenance(command, f"{labels.name} {_labels_digest(inputs, labels)}", tuple(digests), warnings)
     options = Options(
         inputs.folds,
@@ -101,7 +101,7 @@ def _labels_digest(inputs: Inputs, labels: LabelSet) -> str:
     paths = [inputs.labels, *([inputs.windows] if inputs.windows else [])]
     if isinstance(labels, ProjectLabels):
         paths += [entry.observed for entry in labels.entries if entry.observed is not None]
-    return hashlib.sha256("".join(file_digest(path) for path in paths).encode()).hexdigest()[:12]
+    return hashlib.sha256("".join(sha256(path) for path in paths).encode()).hexdigest()[:12]
 
 
 def _genome(inputs: Inputs, labels: LabelSet) -> Genome | None:

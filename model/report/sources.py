@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from tracks.errors import UsageError
 from tracks.grid import FLANK, WINDOW
 from tracks.labels import values
 from tracks.regions import check_chrom
+from tracks.track import values_of
 from tracks.window_files import DATASETS, WindowFile
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def file_sources(path: Path, rows: int) -> list[Source]:
 
 
 def _read_file(file: WindowFile, scope: Scope, tracks: Sequence[Track], chunk: Chunk) -> np.ndarray:
-    return _values(file.read(chunk.rows, scope), tracks)
+    return values_of(file.read(chunk.rows, scope), tracks)
 
 
 def label_source(labels: LabelSet, name: str) -> Source:
@@ -145,13 +145,7 @@ class ModelWindows:
 
     def _off_grid(self, chrom: str, start: int) -> dict[str, np.ndarray]:
         labels = self._predictor.labels(chrom, start)
-        return {spec.name: _values(labels[spec.name], spec.tracks) for spec in self.model.heads}
-
-
-def _values(labels: np.ndarray, tracks: Sequence[Track]) -> np.ndarray:
-    """Turn labels ``[..., tracks]`` into values in track units, float32."""
-    values = [track.transform.inverse(labels[..., at]) for at, track in enumerate(tracks)]
-    return np.stack(values, axis=-1).astype(np.float32)
+        return {spec.name: values_of(labels[spec.name], spec.tracks) for spec in self.model.heads}
 
 
 def _first_known(values: np.ndarray) -> np.ndarray:
@@ -204,9 +198,3 @@ def check_genome(genome: Genome, windows: Sequence[WindowRow], rows: np.ndarray)
                 f"window {row + 1} of the labels, {window.chrom}:{window.start + 1:,}-{window.end:,}, lies outside "
                 f"{genome.path}, whose {window.chrom} has {length:,} bases: the labels are of another genome"
             )
-
-
-def file_digest(path: Path) -> str:
-    """Return a file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from model.weights.port import is_port, port_layers
 from model.weights.targets import generic_tracks, read_targets
 from model.weights.torch_file import read_state_dict
 from tracks.errors import TracksError, UsageError
-from tracks.files import check_folder
+from tracks.files import check_folder, sha256
 from tracks.track import slug_of
 
 if TYPE_CHECKING:
@@ -79,7 +78,10 @@ def import_weights(file: Path, out: Path, choices: Choices | None = None, *, ove
     if choices.head is not None and slug_of(choices.head) != choices.head:
         raise UsageError(f"a head's name has small letters, digits and underscores; '{choices.head}' has others")
     check_folder(out, "the model folder")
-    digest, size = _digest(file)
+    try:
+        digest, size = sha256(file), file.stat().st_size
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error
     contents = read_weights(file, choices)
     notes = contents.notes + _check_place(out, contents, overwrite)
     source = {"file": file.name, "sha256": digest, "bytes": size, "layout": contents.layout}
@@ -203,12 +205,3 @@ def _check_place(out: Path, contents: Contents, overwrite: bool) -> tuple[str, .
 
 def _model_name(file: Path, config: TrunkConfig) -> str:
     return "Basenji2" if conv_shapes(config) == conv_shapes(TrunkConfig()) else file.stem
-
-
-def _digest(file: Path) -> tuple[str, int]:
-    try:
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-            return digest, opened.tell()
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror or error}") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +11,7 @@ from model.folder import Model, load_model, save_model
 from model.heads import HeadSpec, LinearConfig
 from model.network import Network
 from model.trunk import TrunkConfig
+from tests.conftest import write_fasta
 from tracks.genome import Genome
 from tracks.track import Track
 
@@ -31,12 +30,6 @@ TINY_TRACKS = (
     Track("Methylation", "WGBS", "cells", "methylated fraction", "#d95f02"),
     Track("LAD", "DamID", "cells", "covered fraction", "#1b6ca8", context=True),
 )
-
-
-def write_fasta(path: Path, sequences: dict[str, str]) -> Path:
-    lines = [f">{name}\n" + "\n".join(s[i : i + 60] for i in range(0, len(s), 60)) for name, s in sequences.items()]
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 @pytest.fixture(scope="session")

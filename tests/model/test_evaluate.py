@@ -19,7 +19,7 @@ from model.context import chromosome_counts
 from model.evaluate import COVERED, HIGH, LEAST_OBSERVED, LOW, evaluate, evaluate_baselines
 from model.folder import Model, load_model
 from model.predict import Predictor, predict
-from tests.model.conftest import write_fasta
+from tests.conftest import write_fasta
 from tracks.bigwig import Bins, read_bins, write_bigwig
 from tracks.cli import main
 from tracks.errors import UsageError

@@ -130,16 +130,6 @@ def test_a_large_mean_costs_no_digits() -> None:
     np.testing.assert_allclose(sums.solve([0.1])[0, :, :-1], near.solve([0.1])[0, :, :-1], rtol=1e-5, atol=1e-7)
 
 
-def test_moments_of_features() -> None:
-    x, _ = _data()
-    sums = RidgeStatistics(7, 1)
-    for first in range(0, 300, 60):
-        sums.add(x[first : first + 60], np.zeros((60, 1)))
-    mean, deviation = sums.feature_moments()
-    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-10)
-    np.testing.assert_allclose(deviation, x.std(axis=0), rtol=1e-10)
-
-
 def test_a_track_that_is_observed_nowhere_has_no_weights() -> None:
     x, y = _data()
     y[:, 1] = np.nan

@@ -12,12 +12,12 @@ import pytest
 
 from tracks.bigwig import read_bins, read_chrom_sizes
 from tracks.errors import UsageError
+from tracks.files import sha256
 from tracks.genome import Genome
 from tracks.grid import BIN
 from tracks.mini import labels, prepare_demo
 from tracks.mini.cache import Cache
 from tracks.mini.demo import KEPT
-from tracks.mini.sources import sha256
 from tracks.project import load_project
 from tracks.regions import Region
 from tracks.split import read_split

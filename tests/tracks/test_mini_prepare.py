@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tracks.bigwig import read_bins
 from tracks.cli import data
 from tracks.errors import TracksError
+from tracks.files import sha256
 from tracks.genome import Genome
 from tracks.mini import debian, labels, liftover, methylation, prepare, prepare_mini, sequence, sources
 from tracks.mini.cache import Cache
@@ -187,7 +188,7 @@ def test_provenance_names_every_source_of_every_file(small: SmallCache, tmp_path
     }
     used = {source["path"].rsplit("/", 1)[-1]: source for source in record["sources"]}
     for name, made in record["files"].items():
-        assert made["sha256"] == sources.sha256(out / name)
+        assert made["sha256"] == sha256(out / name)
         assert set(made["made_of"]) <= set(used)
     assert all(source["licence"] and source["package"] for source in used.values())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tracks.errors import UsageError
-from tracks.files import check_folder, written_beside
+from tracks.files import check_folder, write_text
 
 
 @click.command("card")
@@ -70,8 +70,7 @@ def command(
     target = out or (model / "card.json" if model else None)
     for path, text in ((target, card.to_json()), (markdown, card_markdown(card))):
         if path is not None:
-            with written_beside(path) as beside:
-                beside.write_text(text)
+            write_text(path, text)
             written.append(str(path))
     click.echo("\n".join(card_lines(card)))
     if written:

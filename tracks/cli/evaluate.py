@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracks.errors import TracksError, UsageError
-from tracks.files import check_folder, written_beside
+from tracks.files import check_absent, check_folder, write_text
 
 if TYPE_CHECKING:
     from model.report.files import Inputs
@@ -99,8 +99,7 @@ def windows(
     """
     table, page = out / "metrics.tsv", out / "index.html"
     for path in (table, page):
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
+        check_absent(path, overwrite)
     check_folder(out, str(out))
     inputs_lads = tuple(_lads_of(text) for text in lads)
     inputs_pairs = tuple(_pair_of(text) for text in pairs)
@@ -125,8 +124,7 @@ def windows(
         report, provenance = evaluate_files(inputs, store, _words(inputs), shown.say, shown.update)
         text = page_text(report, provenance, shown.say)
     for path, content in ((table, table_text(report.rows)), (page, text)):
-        with written_beside(path) as beside:
-            beside.write_text(content)
+        write_text(path, content)
     for line in summary_lines(report):
         click.echo(line)
     click.echo(f"wrote {table} ({len(report.rows):,} rows) and {page} ({page.stat().st_size / 1e6:.1f} MB)")

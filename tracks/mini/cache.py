@@ -6,8 +6,9 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from tracks.errors import TracksError
+from tracks.files import sha256
 from tracks.mini import debian, geo, pypi
-from tracks.mini.sources import ALL, PYPI_ARCHIVES, check, sha256
+from tracks.mini.sources import ALL, PYPI_ARCHIVES, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

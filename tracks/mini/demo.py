@@ -11,7 +11,7 @@ import numpy as np
 from tracks.bigwig import Bins, read_bins, read_chrom_sizes, write_bigwig
 from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import UsageError
-from tracks.files import written_beside
+from tracks.files import sha256, write_text, written_beside
 from tracks.genome import Genome
 from tracks.grid import BIN
 from tracks.mini import labels, sequence, sources
@@ -24,7 +24,6 @@ from tracks.mini.prepare import (
     SPLIT,
     TIG3,
     Label,
-    write_text,
 )
 from tracks.mini.sequence import CHROM_SIZES
 from tracks.regions import Region
@@ -164,7 +163,7 @@ def _provenance(out: Path, names: Sequence[str]) -> str:
         for item in used
     ]
     present = [*names[:1], *(f"{names[0]}{index}" for index in (".fai", ".gzi")), *names[1:]]
-    checksums = [f"| `{name}` | {(out / name).stat().st_size:,} | `{sources.sha256(out / name)}` |" for name in present]
+    checksums = [f"| `{name}` | {(out / name).stat().st_size:,} | `{sha256(out / name)}` |" for name in present]
     spans = ", ".join(str(Region(chrom, start, end)) for chrom in KEPT for start, end in KEPT[chrom])
     return f"""\
 # Where the demo data comes from

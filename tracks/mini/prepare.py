@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tracks.bigwig import Bins, write_bigwig
-from tracks.composition import MIN_KNOWN_BASES, known_bases
+from tracks.composition import MIN_KNOWN_BASES, known_bases_in_pieces
 from tracks.errors import TracksError
-from tracks.files import written_beside
+from tracks.files import sha256, write_text
 from tracks.genome import Genome
-from tracks.grid import BIN, bin_count
+from tracks.grid import BIN
 from tracks.mini import labels, methylation, sequence, sources
 from tracks.mini.liftover import lifted_fraction, lifted_pieces, read_chain
 from tracks.mini.sequence import CHROM_SIZES
@@ -202,12 +202,6 @@ def project_text(chosen: tuple[Label, ...]) -> str:
     return head + "".join(f'\n[[track]]\n{label.entry}observed = "observed/{label.slug}.bw"\n' for label in chosen)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file, whole or not at all."""
-    with written_beside(path) as beside:
-        beside.write_text(text)
-
-
 @dataclass(frozen=True)
 class _Step:
     """One file to make: its name in the folder, its sources, and what writes it and returns a note about it."""
@@ -248,7 +242,7 @@ class _Preparation:
     def finished(self, step: _Step) -> bool:
         """Whether the step's file is there, made from these sources, and unchanged since."""
         record, path = self._finished.get(step.name, {}), self.out / step.name
-        return record.get("key") == step.key and path.is_file() and record.get("sha256") == sources.sha256(path)
+        return record.get("key") == step.key and path.is_file() and record.get("sha256") == sha256(path)
 
     def make(self, step: _Step) -> None:
         """Make the step's file, unless it is finished."""
@@ -257,7 +251,7 @@ class _Preparation:
             return
         path = self.out / step.name
         note = step.write(path)
-        self._finished[step.name] = {"key": step.key, "sha256": sources.sha256(path), "note": note}
+        self._finished[step.name] = {"key": step.key, "sha256": sha256(path), "note": note}
         write_text(self._record, json.dumps(self._finished, indent=2) + "\n")
         self.say(f"wrote {step.name}: {note}")
 
@@ -339,8 +333,7 @@ class _Preparation:
     def _masked(self, chrom: str, values: np.ndarray) -> np.ndarray:
         """Return the values with NaN where a bin has fewer than 64 known bases, and in chrX's PAR1."""
         if chrom not in self._known:
-            codes = self._genome().codes(chrom, 0, bin_count(CHROM_SIZES[chrom]) * BIN)
-            self._known[chrom] = known_bases(codes)
+            self._known[chrom] = np.concatenate(list(known_bases_in_pieces(self._genome(), chrom)))
         hidden = self._known[chrom] < MIN_KNOWN_BASES
         if chrom == "chrX":
             hidden[: PAR1_END // BIN] = True

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tracks.errors import TracksError
+from tracks.files import sha256
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,12 +207,6 @@ PYPI_ARCHIVES = {
     "spliceai": "63c633b8de6803d4ffb613e6ef62f1a896fec9fc13245c0f000ff7adea279776",
 }
 """SHA-256 of the archives themselves, which pip checks before it looks inside."""
-
-
-def sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check(path: Path, source: Source, where: str) -> None:

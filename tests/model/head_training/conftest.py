@@ -12,7 +12,7 @@ import torch
 
 from model.folder import save_trunk
 from model.trunk import Trunk, TrunkConfig
-from tests.model.conftest import write_fasta
+from tests.conftest import write_fasta
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT
 from tracks.split import Fold
