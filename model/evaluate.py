@@ -15,7 +15,7 @@ from model.predict import Predictor, predict_windows
 from tracks.errors import UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, windows_over
-from tracks.observed import read_observed
+from tracks.observed import LEAST_OBSERVED, read_observed
 from tracks.regions import Region, check_chrom
 from tracks.split import read_split
 
@@ -34,9 +34,6 @@ of 0.5 to 2 Mb, so smaller blocks would be too alike and intervals too narrow.""
 ENOUGH_BLOCKS = 10
 DRAWS = 2_000
 SEED = 1
-LEAST_OBSERVED = 0.25
-"""A coarser bin is scored when this fraction of its 128-bp bins is observed and predicted. CpG methylation is known
-only where there are CpGs, and asking for more would score CpG-rich sequence alone."""
 LOW, HIGH = 0.25, 0.6
 """Methylation below and above, of the bins that the low-methylation AUROC tells apart."""
 COVERED = 0.5

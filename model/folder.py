@@ -17,7 +17,7 @@ import safetensors
 import safetensors.torch
 
 from model.heads import HeadSpec, build_head, head_config_from_json
-from model.network import Network
+from model.network import Network, part_of
 from model.trunk import Trunk, TrunkConfig
 from tracks import __version__
 from tracks.errors import TracksError, UsageError
@@ -139,13 +139,10 @@ def save_model(
     training: Mapping[str, Any],
 ) -> None:
     """Write a network's trunk and heads, with the state dict of the whole network, to a model folder."""
-
-    def part(prefix: str) -> dict[str, torch.Tensor]:
-        return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-
     for spec in heads:
-        save_head(folder, spec, part(f"heads.{spec.name}."))
-    save_trunk(folder, name=name, config=trunk, weights=part("trunk."), source={}, training=training, split=split)
+        save_head(folder, spec, part_of(weights, f"heads.{spec.name}."))
+    trunk_weights = part_of(weights, "trunk.")
+    save_trunk(folder, name=name, config=trunk, weights=trunk_weights, source={}, training=training, split=split)
 
 
 def head_names(folder: Path) -> tuple[str, ...]:

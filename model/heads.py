@@ -20,7 +20,7 @@ from model.trunk import GELU
 from tracks.grid import BINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tracks.track import Track
     from tracks.windows import Scope
@@ -80,6 +80,11 @@ class AttentionConfig:
 HeadConfig = LinearConfig | ConvConfig | MaxPoolConfig | AttentionConfig
 
 
+def scope_of(config: HeadConfig) -> Scope:
+    """Return whether a head of this shape gives a number per bin or per window."""
+    return "bins" if isinstance(config, LinearConfig) else "window"
+
+
 @dataclass(frozen=True)
 class HeadSpec:
     """A head's name, its tracks with a link each, and its shape.
@@ -101,12 +106,16 @@ class HeadSpec:
     @property
     def scope(self) -> Scope:
         """Whether it gives a number per bin or per window."""
-        return "bins" if isinstance(self.config, LinearConfig) else "window"
+        return scope_of(self.config)
 
     @property
     def context(self) -> ContextConfig | None:
         """The context that some of its tracks see."""
         return self.config.context if isinstance(self.config, LinearConfig) else None
+
+    def seen(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Return an embedding as the head reads it, same shape and type."""
+        return embedding.half().to(embedding.dtype) if self.half_embedding else embedding
 
 
 class ContextBranch(nn.Module):
@@ -271,11 +280,11 @@ def build_head(spec: HeadSpec, embedding_filters: int) -> nn.Module:
     return AttentionHead(embedding_filters, tracks, config)
 
 
-def head_labels(spec: HeadSpec, raw: torch.Tensor) -> torch.Tensor:
+def head_labels(links: Sequence[Link], raw: torch.Tensor) -> torch.Tensor:
     """Apply each track's link to raw outputs, tracks on dimension 1; same shape."""
-    if len(set(spec.links)) == 1:
-        return LINKS[spec.links[0]](raw)
-    return torch.stack([LINKS[link](raw[:, at]) for at, link in enumerate(spec.links)], dim=1)
+    if len(set(links)) == 1:
+        return LINKS[links[0]](raw)
+    return torch.stack([LINKS[link](raw[:, at]) for at, link in enumerate(links)], dim=1)
 
 
 _CONFIGS: dict[str, type[LinearConfig | ConvConfig | MaxPoolConfig | AttentionConfig]] = {

@@ -40,6 +40,10 @@ class Network(nn.Module):
         context = context or {}
         raw = {}
         for name in self.heads if heads is None else heads:
-            seen = embedding.half().to(embedding.dtype) if self.specs[name].half_embedding else embedding
-            raw[name] = self.heads[name](seen, context.get(name))
+            raw[name] = self.heads[name](self.specs[name].seen(embedding), context.get(name))
         return raw
+
+
+def part_of(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the entries of a state dict whose names start with ``prefix``, named by the rest."""
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -110,7 +110,7 @@ class Predictor:
         if features is not None:
             context = {spec.name: torch.from_numpy(features.T.copy())[None].to(self.device)}
         raw = self._network.read(embedding, context, (spec.name,))[spec.name]
-        labels: np.ndarray = head_labels(spec, raw).cpu().numpy()
+        labels: np.ndarray = head_labels(spec.links, raw).cpu().numpy()
         if not np.isfinite(labels).all():
             raise TracksError(f"head '{spec.name}' of {self.model.folder} gave values that are no numbers")
         return labels

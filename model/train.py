@@ -8,13 +8,13 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from model.checkpoint import load_checkpoint
 from model.compute import has_fast_bfloat16, keep_freed_memory, pick_device
 from model.context import ContextConfig
 from model.dataset import TrainingData
@@ -156,12 +156,9 @@ class _Run:
 
     def resume(self) -> None:
         path = self.out / "checkpoint.pt"
-        if not path.exists():
+        state = load_checkpoint(path, self.device)
+        if state is None:
             return
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-            raise TracksError(f"the checkpoint {path} is damaged; remove it to start again") from error
         if state["settings"] != self._settings:
             raise UsageError(f"the checkpoint {path} is of other settings; remove it, or give another folder")
         self.network.load_state_dict(state["network"])

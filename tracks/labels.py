@@ -14,10 +14,10 @@ import numpy as np
 from tracks.bigwig import read_chrom_sizes
 from tracks.catalogue import published_tracks
 from tracks.composition import known_bases_in_pieces
-from tracks.errors import UsageError
+from tracks.errors import UsageError, first_few
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, input_span
-from tracks.observed import read_observed
+from tracks.observed import LEAST_OBSERVED, mean_of_known, read_observed
 from tracks.project import Project, load_project
 from tracks.regions import check_chrom
 from tracks.split import read_split
@@ -173,7 +173,7 @@ class ProjectLabels:
         self,
         project: Project,
         stride: int = WINDOW // 2,
-        min_observed: float = 0.25,
+        min_observed: float = LEAST_OBSERVED,
         report: Callable[[str], None] = lambda message: None,
     ) -> None:
         if project.split is None:
@@ -243,10 +243,7 @@ class ProjectLabels:
         bins = self._rows(self._columns, rows)
         if scope == "bins":
             return bins
-        observed = np.isfinite(bins)
-        count = observed.sum(axis=1, keepdims=True)
-        means = np.where(observed, bins, 0).sum(axis=1, keepdims=True, dtype=np.float64) / np.maximum(count, 1)
-        return np.where(count >= max(self.min_observed * BINS, 1), means, np.nan).astype(np.float32)
+        return mean_of_known(bins, np.isfinite(bins), 1, self.min_observed)[:, None].astype(np.float32)
 
     def coverage(self, rows: np.ndarray, scope: Scope) -> np.ndarray | None:
         """Return the calls behind each label, per bin or in the whole window; None without a coverage track."""
@@ -272,13 +269,9 @@ def _check_observed(entry: TrackEntry, chroms: Sequence[str]) -> None:
     named = list(read_chrom_sizes(entry.observed))
     if not set(named) & set(chroms):
         raise UsageError(
-            f"{entry.observed} is of another genome, or names its chromosomes otherwise: it has {_some(named)}, and "
-            f"the split {_some(chroms)}"
+            f"{entry.observed} is of another genome, or names its chromosomes otherwise: it has {first_few(named)}, "
+            f"and the split {first_few(chroms)}"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _windows_in(block: Block, stride: int) -> list[WindowRow]:

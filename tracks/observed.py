@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+LEAST_OBSERVED = 0.25
+"""A window, or a coarser bin, is observed when this fraction of its 128-bp bins is. CpG methylation is known only where
+there are CpGs, and asking for more would score CpG-rich sequence alone."""
+
+
+def mean_of_known(values: np.ndarray, known: np.ndarray, axis: int, least: float = LEAST_OBSERVED) -> np.ndarray:
+    """Return the mean along an axis over what is known, float64; NaN where less than the fraction ``least`` is, and
+    where nothing is. Arrays of one shape, which loses the axis."""
+    count = known.sum(axis=axis)
+    enough = count >= max(least * values.shape[axis], 1)
+    mean: np.ndarray = np.where(known, values, 0).sum(axis=axis, dtype=np.float64) / np.where(enough, count, np.nan)
+    return mean
+
+
 def read_observed(path: Path | None, chrom: str, length: int, known: np.ndarray) -> np.ndarray:
     """Return a bigWig's values on a whole chromosome, float32 ``[bins]``, for the known bases of each bin ``[bins]``;
     NaN where the track, or the sequence, is not known.

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tracks.errors import TracksError, UsageError
+from tracks.errors import TracksError, UsageError, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,11 +46,7 @@ def check_chrom(chrom: str, chrom_sizes: Mapping[str, int], where: str) -> None:
     near = next((folded[name] for name in (chrom.lower(), swapped.lower()) if name in folded), None)
     if near is None:
         near = next(iter(difflib.get_close_matches(chrom, chrom_sizes, n=1)), None)
-    if near is not None:
-        hint = f"did you mean '{near}'?"
-    else:
-        names = list(chrom_sizes)
-        hint = f"it has {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+    hint = f"it has {first_few(list(chrom_sizes), 5)}" if near is None else f"did you mean '{near}'?"
     raise UsageError(f"{where}: the genome has no chromosome {chrom!r}; {hint}")
 
 

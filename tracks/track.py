@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tracks.errors import TracksError, UsageError
+from tracks.errors import TracksError, UsageError, first_few
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def select_tracks(tracks: Sequence[Track], names: Sequence[str]) -> tuple[Track,
         if slug not in by_slug:
             near = difflib.get_close_matches(slug, by_slug, n=1, cutoff=0.4)
             hint = f"did you mean '{by_slug[near[0]].name}'?" if near else ""
-            known = ", ".join(f"'{track.name}'" for track in tracks[:8]) + (", ..." if len(tracks) > 8 else "")
+            known = first_few([f"'{track.name}'" for track in tracks], 8)
             raise UsageError(f"there is no track '{name}'; {hint or f'there are {known}'}")
         wanted.add(slug)
     return tuple(track for track in tracks if track.slug in wanted)

@@ -7,16 +7,20 @@ They lie off the grid. The line's number, from 0, is the row of every HDF5 file 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from tracks.errors import TracksError, UsageError
 from tracks.grid import FLANK, INPUT, WINDOW
-from tracks.regions import Region
+from tracks.regions import Region, join_spans
 from tracks.split import Fold
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from tracks.split import Block
 
 Scope = Literal["bins", "window"]
 """Whether there is a value for each 128-bp bin of a window, or one for all of it."""
@@ -69,3 +73,20 @@ def read_windows(path: Path) -> tuple[WindowRow, ...]:
     if not rows:
         raise TracksError(f"{path} holds no windows")
     return tuple(rows)
+
+
+def overlaps_with_training(
+    windows: Iterable[WindowRow], blocks: Iterable[Block]
+) -> Iterator[tuple[WindowRow, tuple[int, int]]]:
+    """Yield the windows whose input overlaps a train block, each with the first span of blocks, joined where they
+    touch, that it overlaps."""
+    seen: dict[str, list[tuple[int, int]]] = {}
+    for block in blocks:
+        if block.fold == "train":
+            seen.setdefault(block.region.chrom, []).append((block.region.start, block.region.end))
+    joined = {chrom: join_spans(spans) for chrom, spans in seen.items()}
+    for window in windows:
+        spans = joined.get(window.chrom, [])
+        at = bisect_right(spans, window.start, key=lambda span: span[1])
+        if at < len(spans) and spans[at][0] < window.end:
+            yield window, spans[at]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tracks.errors import UsageError
+from tracks.errors import UsageError, first_few
 from tracks.grid import INPUT
 from tracks.regions import join_spans
 
@@ -31,7 +29,7 @@ def check_windows(windows: Sequence[WindowRow], genome: Genome) -> None:
         if window.chrom not in sizes:
             raise UsageError(
                 f"row {row} of the labels is on {window.chrom}, which {genome.path} has not "
-                f"(it has {', '.join(list(sizes)[:4])}, ...); the labels are of another genome"
+                f"(it has {first_few(list(sizes))}); the labels are of another genome"
             )
         if not -INPUT < window.start < sizes[window.chrom]:
             raise UsageError(
@@ -78,22 +76,6 @@ def split_text(windows: Sequence[WindowRow], genome: Genome, blocks: Iterable[Bl
             taken = join_spans([*taken, *own])
         lines += [f"{chrom}\t{start}\t{end}\t{fold}\n" for start, end, fold in sorted(placed)]
     return "".join(lines)
-
-
-def overlapping(windows: Sequence[WindowRow], fold: Fold, blocks: Iterable[Block]) -> int:
-    """Count the windows of a fold whose input overlaps a training block, such as those of the trunk."""
-    seen: dict[str, list[tuple[int, int]]] = {}
-    for block in blocks:
-        if block.fold == "train":
-            seen.setdefault(block.region.chrom, []).append((block.region.start, block.region.end))
-    unions = {chrom: np.array(join_spans(spans)) for chrom, spans in seen.items()}
-    count = 0
-    for window in windows:
-        if window.fold == fold and window.chrom in unions:
-            spans = unions[window.chrom]
-            at = int(np.searchsorted(spans[:, 1], window.start, side="right"))
-            count += at < len(spans) and bool(spans[at, 0] < window.start + INPUT)
-    return count
 
 
 def all_within(windows: Sequence[WindowRow], blocks: Iterable[Block]) -> bool:

@@ -14,6 +14,7 @@ from model.head_training.batches import WindowStream, in_batches
 from model.head_training.scores import PearsonSums, TrackScore
 from model.head_training.start import Standardised, channel_moments, ridge_start, set_output_bias
 from model.heads import AttentionConfig, build_head, head_labels
+from model.network import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,9 +91,7 @@ class Learner:
     def _raw(self, batch: Batch) -> torch.Tensor:
         with torch.set_grad_enabled(bool(self.tuned) and torch.is_grad_enabled()):
             embedding = self.stream.embedding(batch)
-        if self.spec.half_embedding:
-            embedding = embedding.half().to(embedding.dtype)
-        raw: torch.Tensor = self.head(embedding)
+        raw: torch.Tensor = self.head(self.spec.seen(embedding))
         return raw
 
     def train_step(self, batch: Batch, epoch: int, step: int, steps: int) -> float:
@@ -134,7 +133,7 @@ class Learner:
             total, counted = self.prepared.loss.sums(raw, labels, weight)
             totals += total.cpu().numpy()
             weights += counted.cpu().numpy()
-            agreement.add(head_labels(self.spec, raw), labels, weight)
+            agreement.add(head_labels(self.spec.links, raw), labels, weight)
         losses = np.where(weights > 0, totals / np.where(weights > 0, weights, 1), np.nan)
         return tuple(
             TrackScore(track.name, float(loss), r)
@@ -151,12 +150,8 @@ class Learner:
 
     def set_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go back to what ``state`` returned."""
-
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-        self.head.load_state_dict(part("head."))
-        self.trunk.load_state_dict(part("trunk."), strict=False)
+        self.head.load_state_dict(part_of(state, "head."))
+        self.trunk.load_state_dict(part_of(state, "trunk."), strict=False)
 
     def head_weights(self) -> dict[str, torch.Tensor]:
         """Return the state dict of the head as it is saved: it reads the embedding itself."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from model.heads import LINKS
+from model.heads import head_labels
 from tracks.errors import UsageError
 from tracks.track import Affine, slug_of
 
@@ -237,7 +237,7 @@ class LegacyLoss:
     links: tuple[Link, ...]
 
     def _each(self, raw: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        found = torch.stack([LINKS[link](raw[:, track]) for track, link in enumerate(self.links)], dim=1)
+        found = head_labels(self.links, raw)
         if self.kind == "mse":
             return F.mse_loss(found, labels, reduction="none")
         return F.poisson_nll_loss(found, labels.trunc(), log_input=False, full=False, eps=1e-8, reduction="none")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from model.heads import AttentionConfig, ConvConfig, LinearConfig, MaxPoolConfig
+from model.heads import AttentionConfig, ConvConfig, LinearConfig, MaxPoolConfig, scope_of
 
 if TYPE_CHECKING:
     from model.heads import HeadConfig
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 HeadKind = Literal["linear", "conv", "maxpool", "attention"]
 RecipeName = Literal["fixed", "legacy"]
-
-KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Recipe:
     @property
     def scope(self) -> Scope:
         """Whether the head gives a number per bin or per window."""
-        return "bins" if isinstance(self.config, LinearConfig) else "window"
+        return scope_of(self.config)
 
 
 def recipe(kind: HeadKind, name: RecipeName, embedding_filters: int) -> Recipe:

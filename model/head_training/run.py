@@ -7,16 +7,16 @@ import hashlib
 import json
 import math
 import time
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from model.checkpoint import load_checkpoint
 from model.compute import has_fast_bfloat16, keep_freed_memory, pick_device
 from model.folder import head_names, load_trunk, save_head
 from model.head_training.batches import epoch_views
 from model.head_training.cache import CachePlan, ResidualCache, cache_key
-from model.head_training.folds import all_within, check_windows, overlapping, split_text
+from model.head_training.folds import all_within, check_windows, split_text
 from model.head_training.learner import Learner
 from model.head_training.output import check_output, copy_trunk, save_tuned_trunk
 from model.head_training.prepare import prepare
@@ -25,6 +25,7 @@ from model.head_training.settings import HeadTraining, Progress
 from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside
 from tracks.split import read_split
+from tracks.windows import overlaps_with_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,8 +105,8 @@ class _Run:
 
     def _say_what_the_trunk_saw(self) -> None:
         for fold in ("valid", "test"):
-            count = overlapping(self.label_set.windows, fold, self.trunk_split)
-            if count:
+            held_out = [window for window in self.label_set.windows if window.fold == fold]
+            if count := sum(1 for _ in overlaps_with_training(held_out, self.trunk_split)):
                 self._say(
                     f"{count:,} {fold} windows overlap sequence that the trunk was trained on; scores there flatter"
                 )
@@ -150,12 +151,9 @@ class _Run:
     def resume(self) -> bool:
         """Go on from the checkpoint, if there is one. Raises UsageError when it is of another run."""
         path = self._checkpoint_path
-        if not path.exists():
+        state = load_checkpoint(path, self.learner.device)
+        if state is None:
             return False
-        try:
-            state = torch.load(path, map_location=self.learner.device, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-            raise TracksError(f"the checkpoint {path} is damaged; remove it to start again") from error
         if state["identity"] != self._identity:
             raise UsageError(
                 f"the checkpoint {path} is of other labels, settings or trunk; remove it, or give another --name"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from model.sums import pearson_of
+
 
 @dataclass(frozen=True)
 class TrackScore:
@@ -33,12 +35,8 @@ class PearsonSums:
 
     def pearson(self) -> list[float]:
         """Return each track's r; NaN where either side is constant or nothing was seen."""
-        n, x, y, xx, yy, xy = self._sums
-        n = n.clamp(min=1)
-        spread_x, spread_y = xx - x * x / n, yy - y * y / n
-        defined = (spread_x > 1e-10 * xx) & (spread_y > 1e-10 * yy)
-        r = (xy - x * y / n) / torch.where(defined, spread_x * spread_y, 1.0).sqrt()
-        return [float(value) if known else math.nan for value, known in zip(r, defined, strict=True)]
+        r: list[float] = pearson_of(self._sums.T.numpy(), rounding=1e-10).tolist()
+        return r
 
 
 def mean_of_defined(values: list[float]) -> float:

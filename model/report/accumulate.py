@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.report.levels import LEVELS, Levels, spearman_of_levels
-from model.report.sums import SUMS, window_sums
+from model.sums import SUMS, window_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ class BinScores:
     scored on the same bins. Feed it one chromosome after the other, and ``finish`` each. What it holds does not
     depend on how the windows were cut into chunks, but for rounding.
 
-    * ``values`` and ``ranks`` float64 ``[tracks, predictions, blocks, 6]``: the six sums (``model.report.sums``) of
+    * ``values`` and ``ranks`` float64 ``[tracks, predictions, blocks, 6]``: the six sums (``model.sums``) of
       the values, counted from the middle of the sample, and of their levels;
     * ``joint`` uint32 ``[tracks, predictions, 256, 256]``: counts of (predicted, observed) levels, all chromosomes;
     * ``pictures`` uint32 ``[tracks, predictions, 64, 64]``: counts of every fourth bin on an even grid of (predicted,

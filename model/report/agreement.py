@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import rankdata
 
-from model.report.sums import SUMS, pearson_of, window_sums
+from model.sums import SUMS, pearson_of, window_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import numpy as np
 
 from model.baselines import Sample, features, fit_baselines
 from model.context import chromosome_counts
-from model.report.chunk import Named
+from model.report.chunk import Named, groups_of
 from tracks.grid import BIN, BINS, FLANK
 from tracks.labels import values
 
@@ -37,10 +37,7 @@ class OthersMean:
 
     def __init__(self, tracks: Sequence[Track], scope: Scope) -> None:
         self.named = Named("other biosamples", "", scope, True)
-        kinds: dict[tuple[str, str], list[int]] = {}
-        for index, track in enumerate(tracks):
-            kinds.setdefault((track.assay, track.unit), []).append(index)
-        self._groups = [group for group in kinds.values() if len(group) > 1]
+        self._groups = [list(group) for group in groups_of(tracks, np.ones(len(tracks), bool))]
 
     @property
     def any(self) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from model.report.table import label_of
+from tracks.observed import mean_of_known
 from tracks.track import Exp2
 
 if TYPE_CHECKING:
@@ -14,10 +16,6 @@ if TYPE_CHECKING:
 
     from tracks.track import Track
     from tracks.windows import Scope
-
-LEAST_OBSERVED = 0.25
-"""A window has a value when this fraction of its bins is known, as in the model card (CpG methylation is known only
-where there are CpGs)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Named:
     @property
     def label(self) -> str:
         """Model and head in one."""
-        return f"{self.model} / {self.head}" if self.head else self.model
+        return label_of(self.model, self.head)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +71,16 @@ def window_means(values: np.ndarray, tracks: Sequence[Track], known: np.ndarray 
         own = values[index]
         linear = np.exp2(own) if isinstance(track.transform, Exp2) else own
         kept = np.isfinite(own) if known is None else np.isfinite(own) & known[index]
-        if kept.all():
-            mean = linear.mean(axis=1, dtype=np.float64)
-        else:
-            count = kept.sum(axis=1)
-            enough = count >= max(LEAST_OBSERVED * own.shape[1], 1)
-            mean = np.where(kept, linear, 0).sum(axis=1, dtype=np.float64) / np.where(enough, count, np.nan)
+        mean = linear.mean(axis=1, dtype=np.float64) if kept.all() else mean_of_known(linear, kept, 1)
         means[index] = np.log2(mean) if isinstance(track.transform, Exp2) else mean
     return means
+
+
+def groups_of(tracks: Sequence[Track], predicted: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of tracks of one assay and unit, of two biosamples at least, among those that ``predicted``
+    bool ``[tracks]`` marks."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for index, track in enumerate(tracks):
+        if predicted[index]:
+            groups.setdefault((track.assay, track.unit), []).append(index)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)

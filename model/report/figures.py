@@ -24,8 +24,8 @@ from model.report.draw import (
 )
 from model.report.levels import calibration_of_levels
 from model.report.rows import SPECIFIC
-from model.report.sums import pearson_of
 from model.report.table import POOLED
+from model.sums import pearson_of
 from tracks.grid import BIN, WINDOW
 from tracks.track import slug_of
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from model.report.panels import Panel
     from model.report.run import FoldReport
     from model.report.table import Row
+    from tracks.track import Track
 
 RESOLUTIONS = {BIN: "128-bp bins", WINDOW: "windows of 114,688 bp"}
 _GROUPS = 20
@@ -49,9 +50,8 @@ _MOST_POINTS = 4_000
 def agreement_figure(report: FoldReport) -> Picture | None:
     """Pearson's r of every track with its interval, models and baselines, at each resolution."""
     fold = report.scores.layout.fold
-    found = {resolution: _plain(report, "pearson", resolution) for resolution in RESOLUTIONS}
-    shown = [resolution for resolution in RESOLUTIONS if found[resolution]]
-    tracks = [track for track in report.scores.tracks if any(_defined(found[r].get(track.name)) for r in shown)]
+    found, tracks = _to_show(report, "pearson")
+    shown = list(found)
     drawn = {one for r in shown for rows in found[r].values() for one, row in rows.items() if row.value is not None}
     looks = {one: look for one, look in _of_models(report.scores.named) if one in drawn}
     if not tracks:
@@ -99,10 +99,8 @@ def agreement_figure(report: FoldReport) -> Picture | None:
 def specificity_figure(report: FoldReport) -> Picture | None:
     """r after taking away what the tracks of an assay have in common."""
     fold = report.scores.layout.fold
-    metric = SPECIFIC + "pearson"
-    found = {resolution: _plain(report, metric, resolution) for resolution in RESOLUTIONS}
-    shown = [resolution for resolution in RESOLUTIONS if found[resolution]]
-    tracks = [track for track in report.scores.tracks if any(_defined(found[r].get(track.name)) for r in shown)]
+    found, tracks = _to_show(report, SPECIFIC + "pearson")
+    shown = list(found)
     if not tracks:
         return None
     models = [one for one in report.scores.named if not one.baseline]
@@ -382,6 +380,14 @@ def _thinned(x: np.ndarray, y: np.ndarray, most: int = 400) -> tuple[np.ndarray,
 def pooled_rows_of(rows: Sequence[Row]) -> list[Row]:
     """Return the rows pooled over tracks."""
     return [row for row in rows if row.track.startswith(POOLED)]
+
+
+def _to_show(report: FoldReport, metric: str) -> tuple[dict[int, dict[str, dict[Named, Row]]], list[Track]]:
+    """Rows of one metric at each resolution that has any, and the tracks with a value among them."""
+    found = {resolution: rows for resolution in RESOLUTIONS if (rows := _plain(report, metric, resolution))}
+    return found, [
+        track for track in report.scores.tracks if any(_defined(rows.get(track.name)) for rows in found.values())
+    ]
 
 
 def _plain(report: FoldReport, metric: str, resolution: int) -> dict[str, dict[Named, Row]]:

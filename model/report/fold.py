@@ -10,7 +10,7 @@ import numpy as np
 
 from model.report.accumulate import BinScores, TrackLevels, specific
 from model.report.agreement import Agreement, bins_agreement, windows_agreement
-from model.report.chunk import window_means
+from model.report.chunk import groups_of, window_means
 from model.report.lads import LadScores
 from model.report.levels import Levels, fit_levels
 from model.report.profiles import Profile, ProfilePainter
@@ -67,16 +67,6 @@ class FoldScores:
     lads: tuple[tuple[int, tuple[int, ...], LadScores], ...]
     profiles: tuple[Profile, ...]
     groups: tuple[tuple[int, ...], ...]
-
-
-def groups_of(tracks: Sequence[Track], predicted: np.ndarray) -> tuple[tuple[int, ...], ...]:
-    """Return the groups of tracks of one assay and unit, of two biosamples at least, among those that ``predicted``
-    bool ``[tracks]`` marks."""
-    groups: dict[tuple[str, str], list[int]] = {}
-    for index, track in enumerate(tracks):
-        if predicted[index]:
-            groups.setdefault((track.assay, track.unit), []).append(index)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
 
 
 def take_sample(
@@ -216,8 +206,8 @@ class FoldScorer:
         if self._done != len(self._layout.rows):
             raise ValueError(f"{self._done} of {len(self._layout.rows)} windows have been scored")
         self._finish_chrom()
-        layout = self._layout
-        left, left_predicted = specific(self._windows_observed, list(self._windows_predicted), self._window_groups())
+        layout, groups = self._layout, self._sample.groups
+        left, left_predicted = specific(self._windows_observed, list(self._windows_predicted), groups)
 
         def of_windows(observed: np.ndarray, predicted: Sequence[np.ndarray]) -> Agreement:
             flipped = [one.T for one in predicted]
@@ -237,11 +227,8 @@ class FoldScorer:
             self._windows_predicted,
             tuple(self._lads),
             tuple(self._profiles),
-            self._window_groups(),
+            groups,
         )
-
-    def _window_groups(self) -> tuple[tuple[int, ...], ...]:
-        return self._sample.groups
 
 
 def _levels(values: np.ndarray) -> Levels | None:

@@ -21,6 +21,7 @@ from model.report.figures import (
 from model.report.profile_figures import profile_pictures
 from model.report.rows import SPECIFIC
 from model.report.scores import BLOCK, DRAWS, SEED
+from model.report.table import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -235,7 +236,7 @@ def _differences(fold: FoldReport, models: Sequence[Named]) -> Iterator[str]:
     labels = {one.label for one in models}
     body = [
         f"<tr><td>{escape(row.track)}</td><td>{RESOLUTIONS[row.resolution]}</td>"
-        f"<td>{escape(f'{row.model} / {row.head}' if row.head else row.model)}</td><td>{escape(row.versus)}</td>"
+        f"<td>{escape(label_of(row.model, row.head))}</td><td>{escape(row.versus)}</td>"
         f"{_cell(row, interval=True, sign=True)}</tr>\n"
         for row in fold.rows
         if row.versus in labels and row.metric == "pearson" and row.chrom == ALL
@@ -258,6 +259,6 @@ def _pooled(fold: FoldReport) -> Iterator[str]:
         "<th>Value (95 %)</th><th>Tracks</th></tr></thead><tbody>\n"
     )
     for row in rows:
-        label = f"{row.model} / {row.head}" if row.head else row.model
-        yield f"<tr><td>{escape(label)}</td><td>{row.metric}</td>{_cell(row, interval=True)}<td>{row.track}</td></tr>\n"
+        label = escape(label_of(row.model, row.head))
+        yield f"<tr><td>{label}</td><td>{row.metric}</td>{_cell(row, interval=True)}<td>{row.track}</td></tr>\n"
     yield "</tbody></table></details>\n"

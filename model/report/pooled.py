@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 from model.metrics import draw_weights, estimate
 from model.report.agreement import ALL
 from model.report.scores import DRAWS, SEED, TRACK_MEAN
-from model.report.sums import pearson_of, window_sums
 from model.report.table import POOLED, Row
+from model.sums import pearson_of, window_sums
 from tracks.grid import WINDOW
 
 if TYPE_CHECKING:

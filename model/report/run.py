@@ -17,7 +17,7 @@ from model.report.panels import default_pairs, difference_panels, lad_panels, na
 from model.report.pooled import pooled_rows
 from model.report.rows import fold_rows
 from model.report.sources import Matched, label_source
-from tracks.errors import UsageError
+from tracks.errors import UsageError, first_few
 from tracks.labels import values
 from tracks.track import slug_of
 
@@ -94,7 +94,7 @@ def scored_tracks(labels: LabelSet, names: Sequence[str]) -> tuple[tuple[Track, 
     if not scored:
         raise UsageError(
             f"the labels {labels.name} and the predictions share no track by name: the labels have "
-            f"{_some([track.name for track in there])}, predicted are {_some(list(predicted.values()))}"
+            f"{_quoted([track.name for track in there])}, predicted are {_quoted(list(predicted.values()))}"
         )
     notes = []
     unpredicted = [track.name for track in there if track not in scored]
@@ -107,8 +107,8 @@ def scored_tracks(labels: LabelSet, names: Sequence[str]) -> tuple[tuple[Track, 
     return scored, tuple(notes)
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names[:4]) + (", ..." if len(names) > 4 else "")
+def _quoted(names: list[str]) -> str:
+    return first_few([f"'{name}'" for name in names])
 
 
 def evaluate_windows(
@@ -247,7 +247,7 @@ def _track_named(tracks: Sequence[Track], name: str) -> int:
         if track.slug == slug:
             return index
     raise UsageError(
-        f"--lads names the track '{name}', which is not scored; there are {_some([t.name for t in tracks])}"
+        f"--lads names the track '{name}', which is not scored; there are {_quoted([t.name for t in tracks])}"
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from model.metrics import Estimate, draw_weights, estimate
 from model.report.agreement import ALL
 from model.report.chunk import Named
-from model.report.sums import constant_sums, drawn_sums, pearson_of, r2_of
 from model.report.table import Row
+from model.sums import constant_sums, drawn_sums, pearson_of, r2_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

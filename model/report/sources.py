@@ -21,6 +21,7 @@ from tracks.labels import values
 from tracks.regions import check_chrom
 from tracks.track import values_of
 from tracks.window_files import DATASETS, WindowFile
+from tracks.windows import overlaps_with_training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,19 +173,12 @@ def _read_head(windows: ModelWindows, head: str, chunk: Chunk) -> np.ndarray:
 
 def check_held_out(model: Model, windows: Sequence[WindowRow], layout: Layout) -> None:
     """Raise UsageError when a model saw a window's sequence in training; nothing to check without a split."""
-    seen: dict[str, list[tuple[int, int]]] = {}
-    for block in model.split:
-        if block.fold == "train":
-            seen.setdefault(block.region.chrom, []).append((block.region.start, block.region.end))
-    for row in layout.rows:
-        window = windows[row]
-        for start, end in seen.get(window.chrom, ()):
-            if start < window.end and window.start < end:
-                raise UsageError(
-                    f"the {layout.fold} window {window.chrom}:{window.start + 1:,}-{window.end:,} is not held out: "
-                    f"model '{model.name}' was trained on {window.chrom}:{start + 1:,}-{end:,} "
-                    f"({model.folder / 'split.bed'}); evaluate it on windows of its own split, or name --fold train"
-                )
+    for window, (start, end) in overlaps_with_training((windows[row] for row in layout.rows), model.split):
+        raise UsageError(
+            f"the {layout.fold} window {window.chrom}:{window.start + 1:,}-{window.end:,} is not held out: "
+            f"model '{model.name}' was trained on {window.chrom}:{start + 1:,}-{end:,} "
+            f"({model.folder / 'split.bed'}); evaluate it on windows of its own split, or name --fold train"
+        )
 
 
 def check_genome(genome: Genome, windows: Sequence[WindowRow], rows: np.ndarray) -> None:

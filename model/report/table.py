@@ -41,6 +41,11 @@ class Row:
     reason: str
 
 
+def label_of(model: str, head: str) -> str:
+    """Return model and head in one, as figures and the page name them."""
+    return f"{model} / {head}" if head else model
+
+
 def table_text(rows: Iterable[Row]) -> str:
     """Return rows as tab-separated text with a header; numbers as they are, nothing for what is undefined."""
     text = io.StringIO()

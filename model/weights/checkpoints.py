@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model.heads import AttentionConfig, ConvConfig, HeadConfig, HeadSpec, LinearConfig, Link, MaxPoolConfig
+from model.heads import AttentionConfig, ConvConfig, HeadConfig, HeadSpec, LinearConfig, Link, MaxPoolConfig, scope_of
 from model.weights.targets import generic_tracks
 from tracks.catalogue import published_tracks
 from tracks.errors import TracksError
@@ -50,8 +50,7 @@ def read_checkpoint(state: Mapping[str, torch.Tensor], name: str | None = None) 
             "layers.fc1.*, or attention.*) or the PyTorch port of Basenji2 (model.trunk.*)"
         )
     link: Link = "softplus" if isinstance(config, LinearConfig) else "identity"
-    scope = "bins" if isinstance(config, LinearConfig) else "window"
-    named = published_tracks(scope)
+    named = published_tracks(scope_of(config))
     spec = HeadSpec(
         name or config.kind,
         named if len(named) == tracks else generic_tracks(tracks),

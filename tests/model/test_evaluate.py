@@ -16,7 +16,7 @@ from scipy import stats
 from model.baselines import WIDTHS
 from model.card import Card, Score, card_from_json
 from model.context import chromosome_counts
-from model.evaluate import COVERED, HIGH, LEAST_OBSERVED, LOW, evaluate, evaluate_baselines
+from model.evaluate import COVERED, HIGH, LOW, evaluate, evaluate_baselines
 from model.folder import Model, load_model
 from model.predict import Predictor, predict
 from tests.conftest import write_fasta
@@ -24,6 +24,7 @@ from tracks.bigwig import Bins, read_bins, write_bigwig
 from tracks.cli import main
 from tracks.errors import UsageError
 from tracks.genome import Genome
+from tracks.observed import LEAST_OBSERVED
 from tracks.project import Project, load_project
 from tracks.regions import Region
 from tracks.split import Block

@@ -163,7 +163,7 @@ def test_attention_sees_other_bins_and_their_order_and_the_legacy_head_does_not(
 def test_links() -> None:
     spec = replace(spec_of(LinearConfig()), links=("sigmoid", "softplus"))
     raw = torch.linspace(-4, 4, 2 * 5, dtype=torch.float64).view(1, 2, 5)
-    labels = head_labels(spec, raw).numpy()
+    labels = head_labels(spec.links, raw).numpy()
     np.testing.assert_allclose(labels[0, 0], expit(raw[0, 0].numpy()))
     np.testing.assert_allclose(labels[0, 1], np.log1p(np.exp(raw[0, 1].numpy())))
     with pytest.raises(ValueError, match="needs a link"):

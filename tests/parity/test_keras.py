@@ -121,7 +121,7 @@ def test_a_window_gives_what_keras_gives(
         began = time.perf_counter()
         found = ours(torch.from_numpy(codes)[None])
         seconds = time.perf_counter() - began
-        found_labels = head_labels(spec, head(found))[0].numpy()
+        found_labels = head_labels(spec.links, head(found))[0].numpy()
         exact = ours.double()(torch.from_numpy(codes)[None])[0].numpy()
     assert found.shape == (1, 1536, 896)
     assert embedding.std() > 0.1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tracks.cli import options
 from tracks.errors import UsageError
 from tracks.files import check_folder, write_text
 
@@ -16,9 +17,9 @@ from tracks.files import check_folder, write_text
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The card [default: card.json in the model folder].")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the card as a Markdown page too.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of -o and --markdown.")
-@click.option("--store", "root", type=click.Path(path_type=Path), help="Prediction store [default: the user's cache].")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
+@options.store
+@options.device
+@options.threads
 def command(
     model: Path | None,
     project: Path,
@@ -46,8 +47,6 @@ def command(
             _check_writable(path, overwrite)
     if model is not None and out is None and model.is_dir():
         _check_writable(model / "card.json", overwrite=True)
-    import torch
-
     from model.card import card_lines, card_markdown
     from model.evaluate import evaluate, evaluate_baselines
     from model.folder import load_model
@@ -55,8 +54,7 @@ def command(
     from tracks.project import load_project
     from tracks.store import Store, default_store_folder
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    options.use_threads(threads)
     loaded = load_project(project)
     # Names only: a card says what made it, not where on this machine.
     words = ["tracks card", *([model.resolve().name] if model else []), "--project", project.name]

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tracks.cli import options
+from tracks.cli.options import PATH
 from tracks.errors import TracksError, UsageError
 from tracks.files import check_absent, check_folder, write_text
 
 if TYPE_CHECKING:
     from model.report.files import Inputs
     from tracks.split import Fold
-
-# Whether a path can be read or written is said by the library, in one line.
-_PATH = click.Path(path_type=Path, readable=False)
 
 
 class _WithoutName(click.Command):
@@ -47,24 +46,24 @@ def command() -> None:
 
 
 @click.command("windows", cls=_WithoutName)
-@click.argument("models", nargs=-1, required=True, type=_PATH, metavar="MODEL...")
-@click.option("--labels", required=True, type=_PATH, help="A tracks.toml, or HDF5 with --windows.")
-@click.option("--windows", "bed", type=_PATH, help="BED file of the windows: line number = row of the HDF5.")
+@click.argument("models", nargs=-1, required=True, type=PATH, metavar="MODEL...")
+@click.option("--labels", required=True, type=PATH, help="A tracks.toml, or HDF5 with --windows.")
+@click.option("--windows", "bed", type=PATH, help="BED file of the windows: line number = row of the HDF5.")
 @click.option("--fold", "folds", multiple=True, type=click.Choice(["train", "valid", "test"]), default=("test",),
               show_default=True, help="Fold to score (repeatable).")  # fmt: skip
-@click.option("-o", "--out", required=True, type=_PATH, help="Folder for metrics.tsv and index.html.")
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for metrics.tsv and index.html.")
 @click.option("--head", "heads", multiple=True, help="Only this head of the model folders (repeatable) [default: all].")
-@click.option("--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: that of a tracks.toml].")
+@click.option("--genome", "fasta", type=PATH, help="FASTA, plain or bgzip [default: that of a tracks.toml].")
 @click.option("--lads", multiple=True, metavar="TRACK=FILE", help="LAD BED file to tell apart by a track (repeatable).")
 @click.option("--pair", "pairs", multiple=True, metavar="A,B",
               help="Tracks or biosamples of which to tell the higher (repeatable) [default: those that differ most].",
               )  # fmt: skip
-@click.option("--replicate", type=_PATH, help="Labels of another replicate, in the same layout.")
+@click.option("--replicate", type=PATH, help="Labels of another replicate, in the same layout.")
 @click.option("--legacy-labels", is_flag=True, help="Take published labels as stored, nothing masked as missing.")
 @click.option("--overwrite", is_flag=True, help="Replace the files of -o.")
-@click.option("--store", "root", type=_PATH, help="Prediction store [default: the user's cache].")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
+@options.store
+@options.device
+@options.threads
 def windows(
     models: tuple[Path, ...],
     labels: Path,
@@ -104,8 +103,6 @@ def windows(
     inputs_lads = tuple(_lads_of(text) for text in lads)
     inputs_pairs = tuple(_pair_of(text) for text in pairs)
 
-    import torch
-
     from model.report.files import Inputs, evaluate_files
     from model.report.page import page_text
     from model.report.summary import summary_lines
@@ -113,8 +110,7 @@ def windows(
     from tracks.cli.progress import bar
     from tracks.store import Store, default_store_folder
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    options.use_threads(threads)
     inputs = Inputs(
         models, labels, bed, tuple(dict.fromkeys(folds)), heads, fasta, inputs_lads, inputs_pairs, replicate,
         legacy_labels, device, threads or 2,
@@ -158,11 +154,11 @@ def _pair_of(text: str) -> tuple[str, str]:
 
 
 @click.command("golden")
-@click.option("--model", "folder", required=True, type=_PATH, help="Model folder with the published trunk and heads.")
-@click.option("--genome", "fasta", required=True, type=_PATH, help="hg38 as FASTA, plain or bgzip.")
-@click.option("--golden", "tables", type=_PATH, help="Folder of the printed tables [default: the shipped ones].")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
+@click.option("--model", "folder", required=True, type=PATH, help="Model folder with the published trunk and heads.")
+@click.option("--genome", "fasta", required=True, type=PATH, help="hg38 as FASTA, plain or bgzip.")
+@click.option("--golden", "tables", type=PATH, help="Folder of the printed tables [default: the shipped ones].")
+@options.device
+@options.threads
 def golden(folder: Path, fasta: Path, tables: Path | None, device: str, threads: int | None) -> None:
     """Compare the published heads with the numbers that their authors printed for 20 windows of hg38.
 

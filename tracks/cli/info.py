@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tracks.cli.options import PATH
 from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tracks.bigwig import BigWigSummary
 
 
 @click.command("info")
-@click.argument("path", metavar="FILE_OR_MODEL", type=click.Path(path_type=Path, readable=False))
+@click.argument("path", metavar="FILE_OR_MODEL", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def command(path: Path, as_json: bool) -> None:
     """Say what a model folder or a bigWig file is.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tracks.cli import options
+from tracks.cli.options import PATH
 from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from model.predict import Predictor
     from tracks.export import Format, Written
@@ -20,29 +22,26 @@ if TYPE_CHECKING:
     from tracks.store import Store
     from tracks.trackdata import TrackData
 
-# Whether a path can be read or written is said by the library, in one line.
-_PATH = click.Path(path_type=Path, readable=False)
-
 
 @click.command("predict")
 @click.option("--region", "region", multiple=True, help="Region such as chr20:10,000,001-10,400,000 (repeatable).")
-@click.option("--bed", type=_PATH, help="BED file of regions (plain or gzip).")
+@click.option("--bed", type=PATH, help="BED file of regions (plain or gzip).")
 @click.option("--chrom", multiple=True, help="A whole chromosome (repeatable).")
-@click.option("--windows", type=_PATH, help="BED file of 131,072-bp windows with folds (sequences.bed), as HDF5 rows.")
+@click.option("--windows", type=PATH, help="BED file of 131,072-bp windows with folds (sequences.bed), as HDF5 rows.")
 @click.option("--embeddings", is_flag=True, help="With --windows: the trunk's embeddings too, 2.75 MB a window.")
-@click.option("--genome", "fasta", type=_PATH, help="FASTA, plain or bgzip [default: demo genome].")
-@click.option("--model", "folder", type=_PATH, help="Model folder [default: the shipped model].")
+@click.option("--genome", "fasta", type=PATH, help="FASTA, plain or bgzip [default: demo genome].")
+@click.option("--model", "folder", type=PATH, help="Model folder [default: the shipped model].")
 @click.option("--head", "heads", multiple=True, help="Head of the model (repeatable) [default: its first].")
 @click.option("--stride", type=int, help="Bases from one value of a window head to the next [default: 114,688].")
 @click.option("--track", "names", multiple=True, help="Only this track, by name or slug (repeatable) [default: all].")
 @click.option(
     "--format", "form", type=click.Choice(["bigwig", "bedgraph", "hdf5"]), default="bigwig", show_default=True
 )
-@click.option("-o", "--out", required=True, type=_PATH, help="Folder for the files.")
+@click.option("-o", "--out", required=True, type=PATH, help="Folder for the files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
-@click.option("--store", "root", type=_PATH, help="Prediction store [default: the user's cache].")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
+@options.store
+@options.device
+@options.threads
 def command(
     region: tuple[str, ...],
     bed: Path | None,

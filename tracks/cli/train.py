@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from tracks.cli import options
 from tracks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ _HEAD_ONLY = (
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--seed", default=1, show_default=True, help="Seed of weights and draws.")
 @click.option("--validate-every", default=750, show_default=True, help="Steps between validations and checkpoints.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads (default: what PyTorch chooses).")
+@options.device
+@options.threads
 @click.option("--head", type=click.Choice(["linear", "conv", "maxpool", "attention"]), help="Train this head only.")
 @click.option(
     "--labels", type=click.Path(path_type=Path, dir_okay=False), help="What a head learns: tracks.toml, or HDF5 labels."
@@ -123,10 +124,7 @@ def command(
         --tune adapters --rank 8
     """
     _check_mode(ctx, head)
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    options.use_threads(threads)
     if head is not None:
         from tracks.cli.train_head import run_head_training
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.head_training.folds import all_within, check_windows, overlapping, split_text
+from model.head_training.folds import all_within, check_windows, split_text
 from tracks.errors import UsageError
 from tracks.genome import Genome
 from tracks.grid import INPUT
 from tracks.regions import Region
 from tracks.split import Block, Fold, read_split
-from tracks.windows import WindowRow
+from tracks.windows import WindowRow, overlaps_with_training
 
 FOLDS: tuple[Fold, ...] = ("train", "valid", "test")
 
@@ -75,6 +75,10 @@ def test_windows_that_the_trunk_was_trained_on_are_counted(tmp_path: Path) -> No
     starts = (99_999, 100_000, 168_928, 168_929, 400_000, 600_000)
     windows = [_row(start, "valid") for start in starts]
     expected = sum(start < 100_000 or (start < 400_000 and start + INPUT > 300_000) for start in starts)
+
+    def overlapping(windows: list[WindowRow], fold: Fold, blocks: list[Block]) -> int:
+        return len(list(overlaps_with_training([window for window in windows if window.fold == fold], blocks)))
+
     assert overlapping(windows, "valid", blocks) == expected == 2
     assert overlapping(windows, "test", blocks) == 0
     assert overlapping(windows, "valid", []) == 0

@@ -11,7 +11,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ import torch
 from model.folder import load_head, load_model, load_trunk, save_trunk
 from model.head_training.batches import HeadLabels, Views, WindowStream, epoch_views
 from model.head_training.cache import CachePlan, ResidualCache
-from model.head_training.recipes import KINDS, HeadKind, Recipe, RecipeName, recipe
+from model.head_training.recipes import HeadKind, Recipe, RecipeName, recipe
 from model.head_training.run import train_head
 from model.head_training.settings import HeadTraining, Progress
 from model.heads import AttentionConfig, MaxPoolConfig, head_labels
@@ -33,6 +33,8 @@ from tracks.labels import values
 from tracks.split import read_split
 from tracks.track import Affine
 from tracks.windows import Scope
+
+KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
 
 Train = Callable[..., Path]
 
@@ -75,7 +77,7 @@ def _predicted(folder: Path, name: str, genome: Genome, labels: InMemoryLabels, 
     for row in rows:
         window = labels.windows[row]
         codes = torch.from_numpy(genome.codes(window.chrom, window.start, window.start + INPUT))[None]
-        label = head_labels(spec, head(trunk(codes), None))[0].numpy()
+        label = head_labels(spec.links, head(trunk(codes), None))[0].numpy()
         columns = [track.transform.inverse(np.atleast_1d(label[at])) for at, track in enumerate(spec.tracks)]
         found.append(np.stack(columns, axis=1))
     return np.stack(found)

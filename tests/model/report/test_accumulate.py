@@ -13,7 +13,7 @@ from scipy import stats
 from model.report.accumulate import BinScores, TrackLevels, specific, tracks_first
 from model.report.agreement import ALL, bins_agreement, windows_agreement
 from model.report.levels import TOLERANCE, fit_levels
-from model.report.sums import pearson_of, r2_of
+from model.sums import pearson_of, r2_of
 
 TRACKS, WINDOWS, BINS = 3, 40, 56
 BLOCK = np.arange(WINDOWS) // 4

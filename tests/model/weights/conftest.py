@@ -87,7 +87,7 @@ def computed(folder: Path, codes: np.ndarray, head: str = "targets") -> tuple[np
     spec, module = load_head(folder, head)
     with torch.inference_mode():
         embedding = trunk(torch.from_numpy(codes)[None])
-        return embedding[0].numpy(), head_labels(spec, module(embedding))[0].numpy()
+        return embedding[0].numpy(), head_labels(spec.links, module(embedding))[0].numpy()
 
 
 def relative(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -38,7 +38,7 @@ def imported(path: Path, folder: Path, values: np.ndarray) -> tuple[HeadSpec, np
     assert name is not None
     spec, head = load_head(folder, name.name)
     with torch.inference_mode():
-        return spec, head_labels(spec, head(torch.from_numpy(values)[None]))[0].numpy()
+        return spec, head_labels(spec.links, head(torch.from_numpy(values)[None]))[0].numpy()
 
 
 def weights_of(path: Path) -> dict[str, np.ndarray]:

@@ -28,12 +28,13 @@ def window_sums(x: np.ndarray, y: np.ndarray, known: np.ndarray | None = None) -
     return np.concatenate([n[:, None], sums.sum(axis=1, dtype=np.float64)], axis=1)
 
 
-def pearson_of(sums: np.ndarray) -> np.ndarray:
-    """Return Pearson's r for sums ``[..., 6]``; NaN where either side is constant, or there is nothing."""
+def pearson_of(sums: np.ndarray, rounding: float = _ROUNDING) -> np.ndarray:
+    """Return Pearson's r for sums ``[..., 6]``; NaN where either side is constant, or there is nothing. A side is
+    constant whose squared deviations are less than ``rounding`` of its squares."""
     n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         spread_x, spread_y = xx - x * x / n, yy - y * y / n
-        defined = (spread_x > _ROUNDING * xx) & (spread_y > _ROUNDING * yy)
+        defined = (spread_x > rounding * xx) & (spread_y > rounding * yy)
         r: np.ndarray = np.where(defined, (xy - x * y / n) / np.sqrt(np.where(defined, spread_x * spread_y, 1)), np.nan)
     return r
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from model.report.sums import constant_sums, drawn_sums, pearson_of, r2_of, window_sums
+from model.sums import constant_sums, drawn_sums, pearson_of, r2_of, window_sums
 
 
 def r2(predicted: np.ndarray, observed: np.ndarray) -> float:
