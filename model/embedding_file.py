@@ -5,11 +5,11 @@ Nothing here needs such a file: an embedding is a 1x1 convolution of the residua
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
 
 import h5py
 import numpy as np
-import torch
 
 from model.predict_rows import check_windows, unfinished_rows
 from tracks.errors import TracksError
@@ -18,8 +18,11 @@ from tracks.grid import BINS
 from tracks.hdf5_writer import Hdf5Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import TracebackType
+
+    import torch
 
     from model.predict import Predictor
     from tracks.windows import WindowRow
@@ -32,6 +35,69 @@ def embeddings_bytes(predictor: Predictor, windows: Sequence[WindowRow]) -> int:
     return len(windows) * BINS * _filters(predictor) * 2
 
 
+class EmbeddingRows:
+    """``OUT/embeddings.h5`` while it is written: dataset ``embeddings``, float16 ``[windows, 896, channels]``, a row a
+    chunk. For a ``with`` block, at whose end every row must be there; a run that was stopped goes on.
+
+    The chunks are not compressed (gzip 9 saved the original 5 %), so that each has its place from the start. Raises
+    UsageError for windows that leave the genome and for a file that is there, TracksError when it cannot be written.
+    """
+
+    def __init__(self, predictor: Predictor, windows: Sequence[WindowRow], out: Path, overwrite: bool = False) -> None:
+        check_windows(windows, predictor.genome.chrom_sizes)
+        self.path = out / NAME
+        check_absent(self.path, overwrite)
+        self._predictor, self._windows = predictor, windows
+        unfinished = unfinished_rows(predictor, windows, out)
+        self._beside, self._known = unfinished.with_suffix(f".{NAME}"), unfinished.with_suffix(".rows")
+
+    def __enter__(self) -> Self:
+        with self._one_line_errors():
+            if not (self._beside.exists() and self._known.exists()):
+                _create(self._beside, len(self._windows), _filters(self._predictor), self._predictor.model.digest)
+                self._known.write_bytes(bytes(len(self._windows)))
+            self._done = bytearray(self._known.read_bytes())
+            self._writer = Hdf5Writer(self._beside, "r+")
+            self._marks = self._known.open("r+b", buffering=0)
+        return self
+
+    def missing(self, row: int) -> bool:
+        """Say whether a row is not yet there."""
+        return not self._done[row]
+
+    def write(self, row: int, embedding: torch.Tensor) -> None:
+        """Keep a row: the embedding ``[1, channels, 896]`` of its window. Raises TracksError where float16 cannot hold
+        it."""
+        half = embedding[0].T.half().cpu().numpy()
+        if not np.isfinite(half).all():
+            window = self._windows[row]
+            raise TracksError(f"the embedding of {window.chrom}:{window.start + 1:,}-{window.end:,} leaves float16")
+        with self._one_line_errors():
+            self._writer.file["embeddings"][row] = half
+            self._writer.file.flush()
+            self._writer.check()
+            self._marks.seek(row)
+            self._marks.write(b"\x01")
+        self._done[row] = 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._one_line_errors():
+            self._marks.close()
+            self._writer.__exit__(kind, error, trace)
+            if kind is None:
+                self._beside.replace(self.path)
+                self._known.unlink()
+
+    @contextmanager
+    def _one_line_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TracksError(f"cannot write {self.path}: {error.strerror or error}; run again to go on") from error
+
+
 def write_embeddings(
     predictor: Predictor,
     windows: Sequence[WindowRow],
@@ -39,36 +105,14 @@ def write_embeddings(
     overwrite: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Write ``OUT/embeddings.h5``: dataset ``embeddings``, float16 ``[windows, 896, channels]``, a chunk a row.
-
-    The chunks are not compressed (gzip 9 saved the original 5 %), so that each has its place from the start, and a
-    run that was stopped goes on after its last row. Returns the file. Raises UsageError for windows that leave the
-    genome and for a file that is there, TracksError when it cannot be written.
-    """
-    check_windows(windows, predictor.genome.chrom_sizes)
-    path = out / NAME
-    check_absent(path, overwrite)
-    unfinished = unfinished_rows(predictor, windows, out)
-    beside, known = unfinished.with_suffix(f".{NAME}"), unfinished.with_suffix(".rows")
-    try:
-        if not (beside.exists() and known.exists()):
-            _create(beside, len(windows), _filters(predictor), predictor.model.digest)
-            known.write_bytes(bytes(len(windows)))
-        done = bytearray(known.read_bytes())
-        with Hdf5Writer(beside, "r+") as writer, known.open("r+b", buffering=0) as marks:
-            for row, window in enumerate(windows):
-                if not done[row]:
-                    writer.file["embeddings"][row] = _embedding(predictor, window)
-                    writer.file.flush()
-                    writer.check()
-                    marks.seek(row)
-                    marks.write(b"\x01")
-                progress(row + 1, len(windows))
-        beside.replace(path)
-        known.unlink()
-    except OSError as error:
-        raise TracksError(f"cannot write {path}: {error.strerror or error}; run again to go on") from error
-    return path
+    """Write the embeddings of windows, and nothing else, to ``OUT/embeddings.h5`` and return the file; errors as those
+    of ``EmbeddingRows``."""
+    with EmbeddingRows(predictor, windows, out, overwrite) as rows:
+        for row, window in enumerate(windows):
+            if rows.missing(row):
+                rows.write(row, predictor.embedding(window.chrom, window.start))
+            progress(row + 1, len(windows))
+    return rows.path
 
 
 def _filters(predictor: Predictor) -> int:
@@ -86,14 +130,3 @@ def _create(path: Path, rows: int, filters: int, digest: str) -> None:
         space = h5py.h5s.create_simple((rows, BINS, filters))
         h5py.h5d.create(writer.file.id, b"embeddings", h5py.h5t.IEEE_F16LE, space, layout)
         writer.file.attrs["model_digest"] = digest
-
-
-@torch.inference_mode()
-def _embedding(predictor: Predictor, window: WindowRow) -> np.ndarray:
-    """The embedding of one window, float16 ``[896, channels]``. Raises TracksError where float16 cannot hold it."""
-    codes = predictor.genome.codes(window.chrom, window.start, window.end)
-    trunk = predictor.model.network.trunk
-    embedding: np.ndarray = trunk(torch.from_numpy(codes)[None].to(predictor.device))[0].T.half().cpu().numpy()
-    if not np.isfinite(embedding).all():
-        raise TracksError(f"the embedding of {window.chrom}:{window.start + 1:,}-{window.end:,} leaves float16")
-    return embedding

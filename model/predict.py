@@ -15,8 +15,9 @@ from model.heads import head_labels
 from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import TracksError
 from tracks.genome import N
-from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bins_over, window_count, window_start, windows_over
+from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bins_over, input_span, window_count, window_start, windows_over
 from tracks.regions import Region, merge
+from tracks.track import values_of
 from tracks.trackdata import TrackData
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ class Predictor:
         unknown = self._counts.window(chrom, index)[:, 0] < MIN_KNOWN_BASES
         if unknown.all():
             return np.full((BINS, len(self.model.tracks)), np.nan, np.float32)
-        embedding = self._embedding(chrom, window_start(index))
+        embedding = self.embedding(chrom, input_span(index)[0])
         slid = self._slid_labels(chrom, index, embedding)
-        columns = []
+        parts = []
         for spec in self.model.heads:
             if spec.scope == "window":
                 labels = np.repeat(slid[spec.name], self.model.stride // BIN, axis=0)
@@ -77,10 +78,10 @@ class Predictor:
                 labels = self._labels(spec, embedding, features)[0].T
                 if masked is not None:
                     labels[np.ix_(masked, np.array([track.context for track in spec.tracks]))] = np.nan
-            columns += [track.transform.inverse(labels[:, at]) for at, track in enumerate(spec.tracks)]
-        values = np.stack(columns, axis=1)
+            parts.append(values_of(labels, spec.tracks))
+        values = np.concatenate(parts, axis=1)
         values[unknown] = np.nan
-        return values.astype(np.float32)
+        return values
 
     @torch.inference_mode()
     def labels(self, chrom: str, start: int) -> dict[str, np.ndarray]:
@@ -89,7 +90,11 @@ class Predictor:
 
         Nothing is masked. Bases outside the chromosome are N, and context is that of the bins themselves.
         """
-        embedding = self._embedding(chrom, start + FLANK)
+        return self.labels_of(chrom, start, self.embedding(chrom, start))
+
+    @torch.inference_mode()
+    def labels_of(self, chrom: str, start: int, embedding: torch.Tensor) -> dict[str, np.ndarray]:
+        """Return ``labels`` from the embedding of that input."""
         labels = {}
         for spec in self.model.heads:
             features = None
@@ -98,9 +103,10 @@ class Predictor:
             labels[spec.name] = np.atleast_2d(self._labels(spec, embedding, features)[0].T)
         return labels
 
-    def _embedding(self, chrom: str, first: int) -> torch.Tensor:
-        """The trunk's embedding of the window whose first predicted base is ``first``, ``[1, C, 896]``."""
-        codes = self.genome.codes(chrom, first - FLANK, first - FLANK + INPUT)
+    @torch.inference_mode()
+    def embedding(self, chrom: str, start: int) -> torch.Tensor:
+        """Return the trunk's embedding of the input ``[start, start + 131072)``, float32 ``[1, C, 896]``."""
+        codes = self.genome.codes(chrom, start, start + INPUT)
         embedding: torch.Tensor = self._network.trunk(torch.from_numpy(codes)[None].to(self.device))
         return embedding
 
@@ -123,7 +129,7 @@ class Predictor:
         for place in range(WINDOW // stride if heads else 0):
             first = window_start(index) + place * stride + (stride - WINDOW) // 2
             known = (self.genome.codes(chrom, first, first + WINDOW) < N).mean()
-            here = embedding if first == window_start(index) else self._embedding(chrom, first)
+            here = embedding if first == window_start(index) else self.embedding(chrom, first - FLANK)
             for spec in heads:
                 labels = self._labels(spec, here)[0]
                 slid[spec.name].append(labels if known >= _MIN_WINDOW_KNOWN else np.full_like(labels, np.nan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tracks.errors import UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from model.embedding_file import EmbeddingRows
     from model.predict import Predictor
     from tracks.windows import WindowRow
 
@@ -60,13 +62,14 @@ def predict_rows(
     out: Path,
     overwrite: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    embeddings: EmbeddingRows | None = None,
 ) -> dict[str, Path]:
     """Predict windows and write one HDF5 file a head, labels in the published layout; return the files.
 
     Rows that are done lie in a folder beside the files until all are, so that a run that was stopped goes on. The
-    trunk is passed once a window for all heads. Nothing is masked and nothing cut, as in the published files: units
-    and inverse are in the file's track table. Raises UsageError for windows that leave the genome and for files that
-    are there already.
+    trunk is passed once a window for all heads, and for ``embeddings`` of the same windows, which are then written
+    too. Nothing is masked and nothing cut, as in the published files: units and inverse are in the file's track table.
+    Raises UsageError for windows that leave the genome and for files that are there already.
     """
     model = predictor.model
     check_windows(windows, predictor.genome.chrom_sizes)
@@ -79,22 +82,29 @@ def predict_rows(
         spec.name: WindowStore(aside / spec.name, len(windows), len(spec.tracks), VALUES[spec.scope])
         for spec in model.heads
     }
-    known = {name: store.known() for name, store in stores.items()}
-    for row, window in enumerate(windows):
-        if not all(rows[row] for rows in known.values()):
-            for name, labels in predictor.labels(window.chrom, window.start).items():
-                stores[name].write(row, labels)
-        progress(row + 1, len(windows))
-    for spec in model.heads:
-        attributes = {"model": model.name, "model_digest": model.digest, "head": spec.name}
-        write_window_file(
-            files[spec.name],
-            len(windows),
-            spec.scope,
-            spec.tracks,
-            (_row(predictor, stores[spec.name], spec.name, row, window) for row, window in enumerate(windows)),
-            attributes,
-        )
+    with embeddings or nullcontext():
+        known = {name: store.known() for name, store in stores.items()}
+        for row, window in enumerate(windows):
+            unlabelled = not all(rows[row] for rows in known.values())
+            unkept = embeddings is not None and embeddings.missing(row)
+            if unlabelled or unkept:
+                embedding = predictor.embedding(window.chrom, window.start)
+                if unlabelled:
+                    for name, labels in predictor.labels_of(window.chrom, window.start, embedding).items():
+                        stores[name].write(row, labels)
+                if embeddings is not None and unkept:
+                    embeddings.write(row, embedding)
+            progress(row + 1, len(windows))
+        for spec in model.heads:
+            attributes = {"model": model.name, "model_digest": model.digest, "head": spec.name}
+            write_window_file(
+                files[spec.name],
+                len(windows),
+                spec.scope,
+                spec.tracks,
+                (_row(predictor, stores[spec.name], spec.name, row, window) for row, window in enumerate(windows)),
+                attributes,
+            )
     # Half of it would look like a run to go on with.
     shutil.rmtree(aside.rename(aside.with_suffix(".done")))
     return files

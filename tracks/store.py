@@ -7,17 +7,18 @@ when its chunk is there, and a known bin without a value is NaN.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import platformdirs
-import zarr
 from zarr.codecs import ZstdCodec
 
 from tracks.errors import TracksError
-from tracks.files import written_beside
 from tracks.grid import BINS, window_count
+from tracks.window_array import WindowArray
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def default_store_folder() -> Path:
@@ -54,72 +55,24 @@ class Store:
         return WindowStore(folder, window_count(chrom_length), tracks)
 
 
-class WindowStore:
+class WindowStore(WindowArray):
     """Predicted windows: a Zarr array float32 ``[windows * bins, tracks]``, one chunk a window.
 
-    A window has 896 bins, or a single value where that is what is predicted.
+    A window has 896 bins, or a single value where that is what is predicted. Raises TracksError when the folder cannot
+    be made, or holds something else.
     """
 
     def __init__(self, folder: Path, windows: int, tracks: int, bins: int = BINS) -> None:
-        self.folder = folder
-        self._windows, self._bins, self._tracks = windows, bins, tracks
-        try:
-            if not (folder / "zarr.json").exists():
-                self._create()
-            # A window without any value is known too, so its chunk of fill values must be written.
-            array = zarr.open_array(folder, mode="r+", zarr_format=3)
-            self._array = array.with_config({"write_empty_chunks": True})
-        except (OSError, ValueError, KeyError) as error:
-            raise TracksError(f"cannot open the prediction store {folder}: {error}") from error
-        if self._array.shape != (windows * bins, tracks):
-            raise TracksError(
-                f"the prediction store {folder} is of another shape, {self._array.shape}; remove that folder"
-            )
-
-    def _create(self) -> None:
-        # Made aside and renamed, so that two processes that start at once cannot see half an array's metadata.
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder.parent) as aside:
-            zarr.create_array(
-                aside,
-                shape=(self._windows * self._bins, self._tracks),
-                chunks=(self._bins, self._tracks),
-                dtype="float32",
-                fill_value=float("nan"),
-                compressors=[ZstdCodec(level=1)],
-                zarr_format=3,
-                overwrite=True,
-            )
-            with written_beside(self.folder / "zarr.json") as beside:
-                beside.write_bytes((Path(aside) / "zarr.json").read_bytes())
-
-    def _chunk(self, index: int) -> Path:
-        return self.folder / "c" / str(index) / "0"
-
-    def read(self, index: int) -> np.ndarray | None:
-        """Return one window, float32 ``[bins, tracks]``, or None when it was never predicted, or is damaged."""
-        if not self._chunk(index).exists():
-            return None
-        try:
-            return np.asarray(self._array[index * self._bins : (index + 1) * self._bins], np.float32)
-        except (RuntimeError, ValueError):  # a chunk that the disk lost is predicted again
-            return None
+        codec = ZstdCodec(level=1)
+        super().__init__(folder, windows, (bins, tracks), "float32", float("nan"), codec, "the prediction store")
+        self.open()
 
     def write(self, index: int, values: np.ndarray) -> None:
-        """Keep one window, float32 ``[bins, tracks]``. Zarr renames a finished chunk into place, so that a killed
-        process leaves no half one. Raises TracksError when it cannot be written."""
+        """Keep one window, float32 ``[bins, tracks]``. Raises TracksError when it cannot be written."""
         try:
-            self._array[index * self._bins : (index + 1) * self._bins] = values
+            super().write(index, values)
         except OSError as error:
             raise TracksError(
                 f"cannot write to the prediction store {self.folder}: {error.strerror}; "
                 "the windows before are kept, so run again to go on"
             ) from error
-
-    def known(self) -> np.ndarray:
-        """Return which windows were predicted, bool ``[windows]``."""
-        known = np.zeros(self._windows, bool)
-        chunks = self.folder / "c"
-        if chunks.is_dir():
-            known[[int(entry.name) for entry in chunks.iterdir() if (entry / "0").exists()]] = True
-        return known

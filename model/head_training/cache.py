@@ -10,18 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import zarr
 from zarr.codecs import Crc32cCodec
-from zarr.errors import ContainsArrayError
 
 from tracks.errors import TracksError
 from tracks.files import nearest_folder
 from tracks.grid import BINS
+from tracks.window_array import WindowArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,13 +65,17 @@ class ResidualCache:
 
     def __init__(self, root: Path, key: str, windows: int, width: int) -> None:
         self.folder = root / key[:32]
-        self._shape = (windows, width, BINS)
-        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._width = width
+        codec = Crc32cCodec()  # float16 activations do not compress
+        self._strands = {
+            strand: WindowArray(self.folder / strand, windows, (1, width, BINS), "float16", 0.0, codec, "the cache")
+            for strand in STRANDS
+        }
 
     @property
     def bytes_a_window(self) -> int:
         """Bytes of one window on disk, one strand; a checksum is 4."""
-        return 2 * self._shape[1] * BINS + 4
+        return 2 * self._width * BINS + 4
 
     def plan(self, rows: Sequence[int] | np.ndarray, strands: int) -> CachePlan:
         """Return what it takes to have these rows on one or both strands."""
@@ -82,24 +84,15 @@ class ResidualCache:
 
     def known(self, strand: str) -> np.ndarray:
         """Return which windows are there, bool ``[windows]``."""
-        known = np.zeros(self._shape[0], bool)
-        chunks = self.folder / strand / "c"
-        if chunks.is_dir():
-            known[[int(entry.name) for entry in chunks.iterdir() if (entry / "0" / "0").exists()]] = True
-        return known
+        return self._strands[strand].known()
 
     def read(self, row: int, strand: str) -> np.ndarray | None:
         """Return one window's residual stream, float16 ``[width, 896]``, or None when it is not there or damaged."""
-        if not (self.folder / strand / "c" / str(row) / "0" / "0").exists():
-            return None
-        try:
-            return np.asarray(self._array(strand)[row])
-        except (RuntimeError, ValueError):
-            return None
+        found = self._strands[strand].read(row)
+        return None if found is None else found[0]
 
     def write(self, row: int, strand: str, residual: np.ndarray) -> None:
-        """Keep one window's residual stream, ``[width, 896]``. Zarr renames a finished chunk into place, so that a
-        killed process or a full disk leaves no half one.
+        """Keep one window's residual stream, ``[width, 896]``.
 
         Raises TracksError when it cannot be written, or does not fit float16.
         """
@@ -111,39 +104,12 @@ class ResidualCache:
                 "train without a cache"
             )
         try:
-            self._array(strand)[row] = half
+            self._strands[strand].write(row, half[None])
         except OSError as error:
             raise TracksError(
                 f"cannot write to the cache {self.folder}: {error.strerror}; the {int(self.known(strand).sum()):,} "
                 f"windows ({strand} strand) that are there stay: make room and run the same command to go on"
             ) from error
-
-    def _array(self, strand: str) -> zarr.Array[Any]:
-        if strand not in self._arrays:
-            folder = self.folder / strand
-            try:
-                self._create(folder)
-                array = zarr.open_array(folder, mode="r+", zarr_format=3)
-            except (OSError, ValueError, KeyError) as error:
-                raise TracksError(f"cannot open the cache {folder}: {error}") from error
-            if array.shape != self._shape:
-                raise TracksError(f"the cache {folder} is of another shape, {array.shape}; remove that folder")
-            self._arrays[strand] = array.with_config({"write_empty_chunks": True})
-        return self._arrays[strand]
-
-    def _create(self, folder: Path) -> None:
-        if (folder / "zarr.json").exists():
-            return
-        with suppress(ContainsArrayError):  # another process was faster
-            zarr.create_array(
-                folder,
-                shape=self._shape,
-                chunks=(1, *self._shape[1:]),
-                dtype="float16",
-                fill_value=0.0,
-                compressors=[Crc32cCodec()],  # float16 activations do not compress
-                zarr_format=3,
-            )
 
 
 def cache_key(trunk_digest: str, number_format: str, genome: Genome, windows: Sequence[WindowRow]) -> str:

@@ -151,6 +151,34 @@ def test_embeddings_come_beside_when_asked_for(
     assert "the embeddings take 0.00 GB" in result.stderr
     found = WindowFile(tmp_path / "out" / "embeddings.h5", 6).read_embeddings(np.arange(6))
     assert (found.shape, found.dtype) == ((6, BINS, 8), np.float16)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["embeddings.h5", "window.h5"]
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "window.h5").write_text("mine")
+    assert cli(*given, "--embeddings", "-o", tmp_path / "there").exit_code == 2
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["window.h5"]
     refused = cli("predict", "--region", "chr20:1-500", "--embeddings", "-o", tmp_path / "no")
     assert refused.exit_code == 2
     assert "--embeddings goes with --windows" in refused.stderr
+
+
+def test_labels_and_embeddings_share_the_trunk(
+    windows: Path, two_headed_folder: Path, fasta: Path, tmp_path: Path
+) -> None:
+    from model.embedding_file import EmbeddingRows, write_embeddings
+    from model.folder import load_model
+    from model.predict import Predictor
+    from model.predict_rows import predict_rows
+    from tracks.genome import Genome
+    from tracks.windows import read_windows
+
+    predictor = Predictor(load_model(two_headed_folder, ("bins", "window")), Genome(fasta), "cpu", 1)
+    rows = read_windows(windows)
+    passed = []
+    hook = predictor.model.network.trunk.register_forward_hook(lambda *seen: passed.append(1))
+    beside = EmbeddingRows(predictor, rows, tmp_path / "both")
+    made = predict_rows(predictor, rows, tmp_path / "both", embeddings=beside)
+    assert len(passed) == len(rows)
+    hook.remove()
+    alone = predict_rows(predictor, rows, tmp_path / "alone")
+    assert [path.read_bytes() for path in made.values()] == [path.read_bytes() for path in alone.values()]
+    assert beside.path.read_bytes() == write_embeddings(predictor, rows, tmp_path / "alone").read_bytes()

@@ -162,7 +162,7 @@ def _predict_rows(
 
     rows = read_windows(windows)
 
-    from model.embedding_file import embeddings_bytes, write_embeddings
+    from model.embedding_file import EmbeddingRows, embeddings_bytes
     from model.folder import demo_model_folder, load_model
     from model.predict import Predictor
     from model.predict_rows import predict_rows
@@ -173,13 +173,13 @@ def _predict_rows(
     check_folder(out, str(out))
     genome = Genome(fasta or demo_genome())
     predictor = Predictor(load_model(folder or demo_model_folder(), heads), genome, device, threads)
-    with bar("predicting") as shown:
-        made = list(predict_rows(predictor, rows, out, overwrite, shown.update).values())
+    beside = None
     if embeddings:
+        beside = EmbeddingRows(predictor, rows, out, overwrite)
         _say(f"the embeddings take {embeddings_bytes(predictor, rows) / 1e9:.2f} GB")
-        with bar("embeddings") as shown:
-            made.append(write_embeddings(predictor, rows, out, overwrite, shown.update))
-    return made
+    with bar("predicting") as shown:
+        made = list(predict_rows(predictor, rows, out, overwrite, shown.update, beside).values())
+    return [*made, beside.path] if beside is not None else made
 
 
 def _regions(region: Sequence[str], bed: Path | None, chroms: Sequence[str], genome: Genome) -> list[Region]:
