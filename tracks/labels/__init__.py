@@ -1,0 +1,42 @@
+"""Label sets: what was measured in each of a list of windows, for training heads and for evaluation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracks.errors import UsageError
+from tracks.grid import WINDOW
+from tracks.labels.label_set import LabelSet, rows_of, values
+from tracks.labels.project import ProjectLabels
+from tracks.labels.published import H5Labels, published_missing
+from tracks.project import load_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["H5Labels", "LabelSet", "ProjectLabels", "open_labels", "published_missing", "rows_of", "values"]
+
+
+def open_labels(
+    path: Path,
+    windows: Path | None = None,
+    legacy: bool = False,
+    stride: int = WINDOW // 2,
+    report: Callable[[str], None] = lambda message: None,
+) -> LabelSet:
+    """Open a label set by its file: a project (``.toml``), or HDF5 of the published layout with its BED file.
+
+    Raises UsageError when it is neither, or the BED file is missing or not wanted.
+    """
+    if path.suffix == ".toml":
+        if windows is not None:
+            raise UsageError("a project has windows of its own: leave --windows out, or give HDF5 labels")
+        return ProjectLabels(load_project(path), stride, report=report)
+    if path.suffix not in (".h5", ".hdf5"):
+        raise UsageError(f"labels are a project (tracks.toml) or an HDF5 file (.h5), and {path} is neither")
+    if windows is None:
+        raise UsageError(
+            f"{path} has a row for each window: name the BED file of the windows (--windows sequences.bed)"
+        )
+    return H5Labels(path, windows, legacy=legacy)
