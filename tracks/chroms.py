@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from tracks.errors import UsageError, first_few
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ def match_chroms(found: Mapping[str, int | None] | Iterable[str], genome: Mappin
     UsageError that names the file (``where``) when no name matches, when two names of the file would be one
     chromosome, or when a length differs (both lengths are named: the file is of another genome build).
     """
-    lengths: dict[str, int | None] = dict(found) if hasattr(found, "keys") else dict.fromkeys(found)
+    lengths: dict[str, int | None] = dict(found) if isinstance(found, Mapping) else dict.fromkeys(found)
     by_plain: dict[str, list[str]] = {}
     for name in lengths:
         by_plain.setdefault(plain_name(name), []).append(name)
