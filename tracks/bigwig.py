@@ -9,11 +9,13 @@ import numpy as np
 import pybigtools
 import pyBigWig
 
-from tracks.bigwig_writer import MAGIC, BigWigWriter, cut
+from tracks.bigwig_writer import MAGIC, BigWigWriter
+from tracks.binning import bin_sums
 from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside
 from tracks.grid import BIN
 from tracks.regions import Region, check_chrom
+from tracks.runs import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -133,9 +135,11 @@ def read_bins(path: Path, region: Region) -> np.ndarray:
         step = _READ_PIECE // BIN
         pieces = []
         for start in range(first, last, step):
-            edges = np.arange(start, min(start + step, last) + 1, dtype=np.int64) * BIN
-            found = _intervals(handle, path, region.chrom, int(edges[0]), int(min(edges[-1], length)))
-            pieces.append(_binned(np.array(found, np.float64).reshape(-1, 3), edges))
+            end = min(start + step, last)
+            found = _intervals(handle, path, region.chrom, start * BIN, min(end * BIN, length))
+            spans = np.array(found, np.float64).reshape(-1, 3)
+            runs = Runs.of(*spans[np.isfinite(spans[:, 2])].T)
+            pieces.append(bin_sums([runs], start * BIN, end - start).mean.astype(np.float32))
         return np.concatenate(pieces)
 
 
@@ -148,21 +152,6 @@ def _intervals(
         return handle.intervals(chrom, start, end) or ()
     except RuntimeError as error:
         raise TracksError(f"cannot read {chrom}:{start + 1:,}-{end:,} from {path}: the file is damaged") from error
-
-
-def _binned(spans: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Average intervals ``[n, 3]`` (start, end, value; sorted, disjoint) over the bins between ``edges``."""
-    bins = len(edges) - 1
-    starts, ends, values = spans[np.isfinite(spans[:, 2])].T
-    starts = np.maximum(starts, edges[0]).astype(np.int64)
-    ends = np.minimum(ends, edges[-1]).astype(np.int64)
-    # Cut at the bin edges, so that a bin's sum sees no value of another bin.
-    owner, starts, ends = cut(starts, ends, BIN)
-    at, bases = starts // BIN - edges[0] // BIN, ends - starts
-    covered = np.bincount(at, bases, bins)
-    with np.errstate(invalid="ignore"):
-        binned: np.ndarray = (np.bincount(at, bases * values[owner], bins) / covered).astype(np.float32)
-    return binned
 
 
 @dataclass(frozen=True)

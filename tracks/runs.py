@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
+
 
 @dataclass(frozen=True, eq=False)
 class Runs:
@@ -27,6 +29,11 @@ class Runs:
     def none(cls) -> Runs:
         """No runs at all."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+
+    @classmethod
+    def of(cls, starts: ArrayLike, ends: ArrayLike, values: ArrayLike) -> Runs:
+        """Make runs of anything that NumPy takes for numbers."""
+        return cls(np.asarray(starts, np.int64), np.asarray(ends, np.int64), np.asarray(values, np.float32))
 
     @classmethod
     def joined(cls, parts: Sequence[Runs]) -> Runs:

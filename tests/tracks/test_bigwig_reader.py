@@ -1,0 +1,182 @@
+"""Runs read from bigWigs of every block type, against pyBigWig; damage and truncation."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pybigtools
+import pyBigWig
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracks.bigwig_reader import BigWigReader
+from tracks.errors import TracksError, UsageError
+from tracks.runs import Runs
+
+SIZES = {"chr2": 3_000_000, "chr10": 500_000, "chrEmpty": 1_000, "chr1": 90_000}
+
+
+def _pieces(chrom: str) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Stretches of each kind that pyBigWig writes, with gaps, by start: kind, starts, ends, values."""
+    rng = np.random.default_rng(len(chrom))
+    values = rng.normal(0, 5, 3_000).astype(np.float32)
+    if chrom == "chr1":
+        return [("fixed", np.arange(0, 90_000, 30), np.arange(30, 90_001, 30), values)]
+    starts = 1_000 + np.cumsum(rng.integers(20, 60, 3_000))
+    variable = 200_000 + np.cumsum(rng.integers(12, 40, 3_000))
+    fixed = 400_000 + np.arange(3_000) * 11
+    return [
+        ("bedgraph", starts, starts + rng.integers(1, 20, 3_000), values),
+        ("variable", variable, variable + 12, values[::-1]),
+        ("fixed", fixed, fixed + 7, values + 1),
+    ]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("reader") / "signal.bw"
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader(list(SIZES.items()))
+        for chrom in SIZES:
+            if chrom == "chrEmpty":
+                continue
+            for kind, starts, ends, values in _pieces(chrom):
+                if kind == "bedgraph":
+                    file.addEntries([chrom] * len(starts), starts.tolist(), ends=ends.tolist(), values=values.tolist())
+                elif kind == "variable":
+                    file.addEntries(chrom, starts.tolist(), values=values.tolist(), span=12)
+                else:
+                    span, step = int(ends[0] - starts[0]), int(starts[1] - starts[0])
+                    file.addEntries(chrom, int(starts[0]), values=values.tolist(), span=span, step=step)
+    return path
+
+
+def read(path: Path, chrom: str, start: int = 0, end: int | None = None) -> Runs:
+    with BigWigReader(path) as reader:
+        return Runs.joined(list(reader.runs(chrom, start, end)))
+
+
+def per_base(runs: Runs, start: int, end: int) -> np.ndarray:
+    values = np.full(end - start, np.nan, np.float32)
+    for at, stop, value in zip(runs.starts, runs.ends, runs.values, strict=True):
+        values[at - start : stop - start] = value
+    return values
+
+
+@pytest.mark.parametrize("chrom", SIZES)
+def test_whole_chromosomes_are_what_was_written(written: Path, chrom: str) -> None:
+    runs = read(written, chrom)
+    with pyBigWig.open(str(written)) as file:
+        expected = file.intervals(chrom) or ()
+    assert len(runs) == len(expected) == {"chr1": 3_000, "chrEmpty": 0}.get(chrom, 9_000)
+    found = list(zip(runs.starts.tolist(), runs.ends.tolist(), runs.values.tolist(), strict=True))
+    assert found == [(start, end, value) for start, end, value in expected]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_part_is_cut_out_exactly(written: Path, data: st.DataObject) -> None:
+    chrom = data.draw(st.sampled_from(["chr2", "chr10", "chr1"]))
+    start = data.draw(st.integers(0, 89_000) | st.integers(195_000, 205_000) | st.integers(395_000, 440_000))
+    start = min(start, SIZES[chrom] - 1)
+    end = data.draw(st.integers(start + 1, min(start + 2_000, SIZES[chrom])))
+    with pyBigWig.open(str(written)) as file:
+        expected = file.values(chrom, start, end, numpy=True)
+    np.testing.assert_array_equal(per_base(read(written, chrom, start, end), start, end), expected)
+
+
+def test_sizes_and_edges(written: Path) -> None:
+    with BigWigReader(written) as reader:
+        assert dict(reader.chrom_sizes) == SIZES
+        assert not list(reader.runs("chr2", 3_000_000))
+        assert not list(reader.runs("chr2", 10, 10))
+        with pytest.raises(UsageError, match="did you mean 'chr2'"):
+            list(reader.runs("2"))
+
+
+def test_values_that_are_no_numbers_are_missing(tmp_path: Path) -> None:
+    path = tmp_path / "nan.bw"
+    rows = [("chr1", 0, 5, 1.0), ("chr1", 5, 9, float("nan")), ("chr1", 9, 12, float("inf")), ("chr1", 12, 20, 2.0)]
+    pybigtools.open(str(path), "w").write({"chr1": 100}, iter(rows))
+    runs = read(path, "chr1")
+    assert (runs.starts.tolist(), runs.ends.tolist(), runs.values.tolist()) == ([0, 12], [5, 20], [1.0, 2.0])
+
+
+def test_many_blocks_and_chromosomes(tmp_path: Path) -> None:
+    """Enough for several levels of both trees."""
+    path = tmp_path / "many.bw"
+    sizes = {f"contig{at:05}": 1_000 for at in range(700)} | {"chrBig": 4_000_000}
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=400_000).astype(np.float32)
+    rows = [(chrom, 10, 20, float(at)) for at, chrom in enumerate(sizes) if chrom != "chrBig"]
+    big = [("chrBig", at * 10, at * 10 + 10, float(value)) for at, value in enumerate(values)]
+    pybigtools.open(str(path), "w").write(sizes, iter([*big, *rows]))
+    runs = read(path, "chrBig")
+    np.testing.assert_array_equal(runs.values, values)
+    assert read(path, "contig00642").values.tolist() == [642.0]
+    assert read(path, "chrBig", 3_999_985).starts.tolist() == [3_999_985, 3_999_990]
+
+
+def _big_endian(path: Path, out: Path) -> None:
+    """Write one block of two intervals on one chromosome in the other byte order, by the format's own tables."""
+    block = zlib.compress(
+        struct.pack(">IIIIIBBH", 0, 3, 50, 0, 0, 1, 0, 2) + struct.pack(">IIfIIf", 3, 9, 1.5, 9, 50, -2)
+    )
+    chroms = (
+        struct.pack(">IIIIQQ", 0x78CA8C91, 1, 4, 8, 1, 0)
+        + struct.pack(">BBH", 1, 0, 1)
+        + struct.pack(">4sII", b"chr1", 0, 60)
+    )
+    chroms_at = 64
+    data_at = chroms_at + len(chroms)
+    index_at = data_at + 8 + len(block)
+    index = struct.pack(">IIQIIIIQII", 0x2468ACE0, 1, 1, 0, 3, 0, 50, index_at, 1024, 0)
+    index += struct.pack(">BBH", 1, 0, 1) + struct.pack(">IIIIQQ", 0, 3, 0, 50, data_at + 8, len(block))
+    header = struct.pack(">IHHQQQHHQQIQ", 0x888FFC26, 4, 0, chroms_at, data_at, index_at, 0, 0, 0, 0, 1 << 14, 0)
+    out.write_bytes(header + chroms + struct.pack(">Q", 1) + block + index)
+
+
+def test_the_other_byte_order(tmp_path: Path) -> None:
+    path = tmp_path / "big.bw"
+    _big_endian(path, path)
+    runs = read(path, "chr1", 5)
+    assert (runs.starts.tolist(), runs.ends.tolist(), runs.values.tolist()) == ([5, 9], [9, 50], [1.5, -2.0])
+
+
+@pytest.mark.parametrize("kept", [0, 3, 40, 63, 64, 300, 0.2, 0.5, 0.9])
+def test_a_file_that_is_cut_short(written: Path, tmp_path: Path, kept: float) -> None:
+    data = written.read_bytes()
+    path = tmp_path / "short.bw"
+    path.write_bytes(data[: int(kept * len(data)) if kept < 1 and kept else int(kept)])
+    with pytest.raises(TracksError, match=r"short\.bw: it is (not a bigWig|a damaged or truncated bigWig)"):
+        _ = [read(path, chrom) for chrom in SIZES]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 1 << 30), st.integers(0, 255))
+def test_damage_is_an_error_or_harmless(
+    written: Path, tmp_path_factory: pytest.TempPathFactory, at: int, byte: int
+) -> None:
+    data = bytearray(written.read_bytes())
+    data[at % len(data)] = byte
+    path = tmp_path_factory.mktemp("damaged") / "x.bw"
+    path.write_bytes(data)
+    with suppress(TracksError), BigWigReader(path) as reader:
+        for chrom in reader.chrom_sizes:
+            for runs in reader.runs(chrom):
+                assert (runs.ends > runs.starts).all()
+
+
+def test_what_is_no_bigwig(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no bigWig file"):
+        BigWigReader(tmp_path / "none.bw")
+    (tmp_path / "text.bw").write_text("chr1\t0\t10\t1\n" * 20)
+    with pytest.raises(TracksError, match="it is not a bigWig file"):
+        BigWigReader(tmp_path / "text.bw")
+    with pytest.raises(TracksError, match="cannot read"):
+        BigWigReader(tmp_path)
