@@ -27,7 +27,8 @@ from model.report.lads import T1, T2, Domains
 from model.report.layout import lay_out
 from model.report.rows import fold_rows
 from tracks.grid import BINS
-from tracks.track import Affine, Exp2, Track
+from tracks.track import Track
+from tracks.transform import Affine, Exp2
 from tracks.windows import WindowRow
 
 CHROM_SIZES = [248, 242, 198, 190, 181, 170, 159, 145, 138, 133, 135, 133, 114, 107, 101, 90, 83, 80, 58, 64, 46, 50]

@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tracks.errors import TracksError, UsageError
-from tracks.track import Affine, Track
+from tracks.track import Track
+from tracks.transform import Affine
 
 
 class TrackEntry(BaseModel):

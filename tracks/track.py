@@ -6,70 +6,15 @@ import dataclasses
 import difflib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tracks.errors import TracksError, UsageError, first_few
+from tracks.transform import Affine, Transform, transform_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-@dataclass(frozen=True)
-class Affine:
-    """The transform from a track's unit to the number a head was trained on: ``label = scale * value + offset``."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-    kind: Literal["affine"] = "affine"
-
-    def __post_init__(self) -> None:
-        if self.scale == 0 or not np.isfinite([self.scale, self.offset]).all():
-            raise TracksError(f"a track's transform needs a finite scale other than 0, found {self}")
-
-    def forward(self, values: np.ndarray) -> np.ndarray:
-        """Return labels for values in the track's unit."""
-        return self.scale * values + self.offset
-
-    def inverse(self, labels: np.ndarray) -> np.ndarray:
-        """Return values in the track's unit for labels."""
-        return (labels - self.offset) / self.scale
-
-
-@dataclass(frozen=True)
-class Exp2:
-    """The transform of a log2 enrichment that a head was trained on in linear scale: ``label = scale * 2 ** value``.
-
-    A head without an activation can give labels of 0 and less, which are no enrichment; they become ``FLOOR``.
-    """
-
-    FLOOR = -10.0
-
-    scale: float = 1.0
-    kind: Literal["exp2"] = "exp2"
-
-    def __post_init__(self) -> None:
-        if not (self.scale > 0 and np.isfinite(self.scale)):
-            raise TracksError(f"a track's transform needs a finite scale above 0, found {self}")
-
-    def forward(self, values: np.ndarray) -> np.ndarray:
-        """Return labels for values in the track's unit."""
-        labels: np.ndarray = self.scale * np.exp2(values)
-        return labels
-
-    def inverse(self, labels: np.ndarray) -> np.ndarray:
-        """Return values in the track's unit for labels; at least ``FLOOR``."""
-        values: np.ndarray = np.log2(np.maximum(labels / self.scale, 2.0**self.FLOOR))
-        return values
-
-
-Transform = Affine | Exp2
-
-
-def transform_from_json(fields: dict[str, Any]) -> Transform:
-    """Make a transform again from its JSON. Raises TypeError for fields that it does not have."""
-    return Exp2(**fields) if fields.get("kind") == "exp2" else Affine(**fields)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 
 from model.heads import head_labels
 from tracks.errors import UsageError
-from tracks.track import Affine, slug_of
+from tracks.track import slug_of
+from tracks.transform import Affine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,7 +9,7 @@ import numpy as np
 
 from model.report.table import label_of
 from tracks.observed import mean_of_known
-from tracks.track import Exp2
+from tracks.transform import is_log2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,10 +69,10 @@ def window_means(values: np.ndarray, tracks: Sequence[Track], known: np.ndarray 
     means = np.full(values.shape[:2], np.nan, np.float32)
     for index, track in enumerate(tracks):
         own = values[index]
-        linear = np.exp2(own) if isinstance(track.transform, Exp2) else own
+        linear = np.exp2(own) if is_log2(track.transform) else own
         kept = np.isfinite(own) if known is None else np.isfinite(own) & known[index]
         mean = linear.mean(axis=1, dtype=np.float64) if kept.all() else mean_of_known(linear, kept, 1)
-        means[index] = np.log2(mean) if isinstance(track.transform, Exp2) else mean
+        means[index] = np.log2(mean) if is_log2(track.transform) else mean
     return means
 
 

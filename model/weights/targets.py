@@ -6,7 +6,8 @@ import csv
 from typing import TYPE_CHECKING
 
 from tracks.errors import TracksError, UsageError
-from tracks.track import Affine, Track, slug_of
+from tracks.track import Track, slug_of
+from tracks.transform import Affine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tracks.catalogue import published_tracks
 from tracks.grid import BIN, BINS
-from tracks.track import Affine, Exp2, Track, transform_from_json
+from tracks.track import Track
+from tracks.transform import Affine, Exp2, transform_from_json
 
 BASES = BIN * BINS
 

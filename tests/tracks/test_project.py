@@ -6,7 +6,7 @@ import pytest
 
 from tracks.errors import TracksError, UsageError
 from tracks.project import load_project
-from tracks.track import Affine
+from tracks.transform import Affine
 
 GOOD = """
 name = "mini"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.errors import TracksError, UsageError
-from tracks.track import Affine, Track, select_tracks, slug_of
+from tracks.track import Track, select_tracks, slug_of
+from tracks.transform import Affine
 
 TRACKS = tuple(
     Track(name, "WGBS", "cells", "fraction", "#d95f02", transform=Affine(2, 1))

@@ -22,7 +22,8 @@ from model.head_training.losses import (
 from model.heads import LINKS
 from tests.model.head_training.conftest import TRACKS
 from tracks.errors import UsageError
-from tracks.track import Affine, Track
+from tracks.track import Track
+from tracks.transform import Affine
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from tracks.genome import Genome
 from tracks.grid import INPUT
 from tracks.labels import values
 from tracks.split import read_split
-from tracks.track import Affine
+from tracks.transform import Affine
 from tracks.windows import Scope
 
 KINDS: tuple[HeadKind, ...] = get_args(HeadKind)
