@@ -6,7 +6,6 @@ import base64
 import hashlib
 import os
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -14,10 +13,10 @@ import numpy as np
 import pysam
 
 from tracks.errors import TracksError, UsageError
+from tracks.htslib import quiet
 from tracks.regions import check_chrom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
 
 N = 4
@@ -67,7 +66,7 @@ class Genome:
         # htslib handles hold a file position, so each thread has its own.
         if not hasattr(self._local, "handle"):
             try:
-                with _quiet():
+                with quiet():
                     self._local.handle = pysam.FastaFile(str(self.path))
             except (OSError, ValueError) as error:
                 raise TracksError(
@@ -103,7 +102,7 @@ class Genome:
 
     def _fetch(self, chrom: str, start: int, end: int) -> bytes:
         try:
-            with _quiet():
+            with quiet():
                 sequence = self._handle().fetch(chrom, start, end).encode()
         except (OSError, ValueError) as error:
             raise TracksError(
@@ -154,7 +153,7 @@ def _ensure_index(path: Path) -> None:
     beside = [index.with_name(f"{index.name}.{os.getpid()}.partial") for index in indexes]
     try:
         options = ["--fai-idx", str(beside[0]), *(["--gzi-idx", str(beside[1])] if bgzip else [])]
-        with _quiet():
+        with quiet():
             pysam.faidx(*options, str(path))
         for made, final in zip(beside, indexes, strict=True):
             made.replace(final)
@@ -168,13 +167,3 @@ def _ensure_index(path: Path) -> None:
     finally:
         for made in beside:
             made.unlink(missing_ok=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep htslib from printing what is raised as an error anyway."""
-    verbosity = pysam.set_verbosity(0)
-    try:
-        yield
-    finally:
-        pysam.set_verbosity(verbosity)

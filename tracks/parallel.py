@@ -1,0 +1,64 @@
+"""Work in several processes, its results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, TypeVar
+
+from tracks.errors import TracksError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_LOOK_AHEAD = 2
+"""Items a process that are begun or done and not yet taken, so that memory does not grow with the work."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], processes: int) -> Iterator[_Result]:
+    """Yield ``function`` of each item, in order, worked out in so many processes (1: in this one).
+
+    ``function``, items and results must pickle: a function of a module, or a ``functools.partial`` of one. Raises the
+    TracksError that a worker raised, or one that says that a worker was killed.
+    """
+    if processes == 1 or len(items) <= 1:
+        yield from map(function, items)
+        return
+    # spawn: a fork of a process with threads (the progress bar has one) can stop for good.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(processes, len(items)), context, initializer=_start_worker)
+    waiting: deque[Future[_Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= _LOOK_AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise TracksError(
+            "a worker process ended before its work was done, perhaps for want of memory; use fewer --processes"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Set a worker up: Ctrl-C is for the parent, which ends its workers; when the parent is killed, they end too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
