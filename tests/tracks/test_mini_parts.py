@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyliftover import LiftOver
 
 from tracks.errors import TracksError
 from tracks.genome import Genome
+from tracks.liftover.chains import read_chains
+from tracks.liftover.lift import Route
 from tracks.mini import labels, liftover, methylation, sequence
 from tracks.mini.methylation import Sites
 
@@ -82,7 +83,7 @@ def test_covered_fraction_equals_marking_bases(spans: list[tuple[int, int]]) -> 
 
 
 @pytest.fixture
-def chain(tmp_path: Path) -> LiftOver:
+def chain(tmp_path: Path) -> Route:
     """10,000 bases stay, 10,000 move by 5,000 onto the other strand, the rest has no place."""
     path = tmp_path / "test.chain.gz"
     path.write_bytes(
@@ -91,10 +92,10 @@ def chain(tmp_path: Path) -> LiftOver:
             b"chain 900 chr1 40000 + 10000 20000 chr1 50000 - 25000 35000 2\n10000\n\n"
         )
     )
-    return LiftOver(str(path))
+    return Route.through([read_chains(path)])
 
 
-def test_pieces_follow_the_chain_and_its_strand(chain: LiftOver) -> None:
+def test_pieces_follow_the_chain_and_its_strand(chain: Route) -> None:
     pieces = liftover.lifted_pieces(chain, "chr1", 40_000)
     assert pieces[:, 0].tolist() == list(range(0, 20_000, 1_000))
     np.testing.assert_array_equal(pieces[:10, 1], np.arange(0, 10_000, 1_000))
@@ -103,7 +104,7 @@ def test_pieces_follow_the_chain_and_its_strand(chain: LiftOver) -> None:
     assert (pieces[:, 2] - pieces[:, 1] == 1_000).all()
 
 
-def test_lifted_domains_are_masked_where_nothing_lifts(chain: LiftOver) -> None:
+def test_lifted_domains_are_masked_where_nothing_lifts(chain: Route) -> None:
     pieces = liftover.lifted_pieces(chain, "chr1", 40_000)
     fraction = liftover.lifted_fraction(np.array([[2_000, 4_000], [12_000, 14_000]]), pieces, 50_000)
     bases = np.full(50_048, np.nan)
@@ -139,7 +140,7 @@ def test_methylated_fraction_is_weighted_by_coverage() -> None:
     np.testing.assert_array_equal(fraction, np.array([0.2, 0, np.nan, np.nan], np.float32))
 
 
-def test_lifted_sites_keep_their_counts(chain: LiftOver) -> None:
+def test_lifted_sites_keep_their_counts(chain: Route) -> None:
     found = methylation.lifted(Sites(np.array([50, 15_000, 30_000]), np.arange(3), np.arange(3)), chain, "chr1")
     # The chain turns 15,000 round to 19,999, which is the G of the CpG there. 30,000 has no place.
     assert found.positions.tolist() == [50, 19_998]
@@ -207,13 +208,6 @@ def test_a_damaged_interval_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not gzip")
     with pytest.raises(TracksError, match="cannot read the intervals"):
         labels.read_intervals(path, "chr1")
-
-
-def test_a_file_that_is_no_chain_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "x.chain.gz"
-    path.write_bytes(gzip.compress(b"chain one two\n"))
-    with pytest.raises(TracksError, match=r"cannot read the chain file .*x\.chain\.gz"):
-        liftover.read_chain(path)
 
 
 def test_a_file_that_is_no_bsseq_object_is_named(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tracks.cli import data
 from tracks.errors import TracksError
 from tracks.files import sha256
 from tracks.genome import Genome
+from tracks.liftover.chains import read_chains
+from tracks.liftover.lift import Route
 from tracks.mini import debian, labels, liftover, methylation, prepare, prepare_mini, sequence, sources
 from tracks.mini.cache import Cache
 from tracks.mini.methylation import Sites
@@ -239,7 +241,7 @@ def test_real_methylation_lands_on_the_cpgs_of_the_real_alignment() -> None:
     """Two builds, two packages: a wrong liftover, an offset of one or a wrong MAF position breaks this."""
     sites = methylation.read_bsseq(_fetched(sources.METHYLATION))
     assert len(sites.positions) == 494_728
-    lifted = methylation.lifted(sites, liftover.read_chain(_fetched(sources.CHAIN_HG18)), "chr22")
+    lifted = methylation.lifted(sites, Route.through([read_chains(_fetched(sources.CHAIN_HG18))]), "chr22")
     assert len(lifted.positions) == 494_724
     whole = np.full(sequence.CHROM_SIZES["chr22"], sequence.UNKNOWN, np.uint8)
     with gzip.open(_fetched(sources.CHR22_ALIGNMENT), "rt") as lines:
@@ -263,7 +265,7 @@ def _lifted_islands(tmp_path: Path, old: str, chain: Source, old_length: int) ->
         pytest.skip(f"this check needs the Debian package chromhmm-example in {_FETCHED} (apt-get download it there)")
     debian.extract(packages[-1], {sources.CPG_ISLANDS.path.replace("hg19", old): tmp_path / "old.bed.gz"})
     domains = labels.read_intervals(tmp_path / "old.bed.gz", "chr20")
-    pieces = liftover.lifted_pieces(liftover.read_chain(_fetched(chain)), "chr20", old_length, piece=50)
+    pieces = liftover.lifted_pieces(Route.through([read_chains(_fetched(chain))]), "chr20", old_length, piece=50)
     length = sequence.CHROM_SIZES["chr20"]
     lifted = liftover.lifted_fraction(domains, pieces, length, piece=50)
     own = labels.covered_fraction(labels.read_intervals(_fetched(sources.CPG_ISLANDS), "chr20"), length)

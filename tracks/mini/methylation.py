@@ -15,7 +15,7 @@ from tracks.mini.liftover import lift_positions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pyliftover import LiftOver
+    from tracks.liftover.lift import Route
 
 REPAIR_REACH = 5_000
 """A CpG without a row counts as measured and unmethylated when a measured one lies within this many bases."""
@@ -76,9 +76,9 @@ def _slot(node: Any, name: str) -> Any:
     raise KeyError(name)
 
 
-def lifted(sites: Sites, chain: LiftOver, chrom: str) -> Sites:
+def lifted(sites: Sites, route: Route, chrom: str) -> Sites:
     """Return the sites that lift to one place on the same chromosome, at the C of its forward strand."""
-    positions, reverse = lift_positions(chain, chrom, sites.positions)
+    positions, reverse = lift_positions(route, chrom, sites.positions)
     # Turned round, the C of a CpG is the forward strand's G; its own C is one base before.
     positions = np.where(reverse, positions - 1, positions)
     kept = positions >= 0

@@ -19,15 +19,15 @@ from tracks.errors import TracksError
 from tracks.files import sha256, write_text
 from tracks.genome import Genome
 from tracks.grid import BIN
+from tracks.liftover.chains import read_chains
+from tracks.liftover.lift import Route
 from tracks.mini import labels, methylation, sequence, sources
-from tracks.mini.liftover import lifted_fraction, lifted_pieces, read_chain
+from tracks.mini.liftover import lifted_fraction, lifted_pieces
 from tracks.mini.sequence import CHROM_SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from pyliftover import LiftOver
 
     from tracks.mini.cache import Cache
     from tracks.mini.sources import Source
@@ -236,7 +236,6 @@ class _Preparation:
         self._record = out / "prepared.json"
         self._finished: dict[str, dict[str, str]] = _read_record(self._record)
         self._known: dict[str, np.ndarray] = {}
-        self._hg38: LiftOver | None = None
         self._pieces: dict[str, np.ndarray] = {}
 
     def finished(self, step: _Step) -> bool:
@@ -307,7 +306,7 @@ class _Preparation:
 
     def _methylation(self) -> tuple[np.ndarray, str]:
         measured = methylation.read_bsseq(self.cache.get(sources.METHYLATION))
-        lifted = methylation.lifted(measured, read_chain(self.cache.get(sources.CHAIN_HG18)), "chr22")
+        lifted = methylation.lifted(measured, self._route(sources.CHAIN_HG18), "chr22")
         length = CHROM_SIZES["chr22"]
         codes = self._genome().codes("chr22", 0, length)
         repaired = methylation.repaired(lifted, codes)
@@ -322,10 +321,12 @@ class _Preparation:
     def _lifted_domains(self, source: Source, chrom: str) -> np.ndarray:
         domains = labels.read_intervals(self.cache.get(source), chrom)
         if chrom not in self._pieces:
-            if self._hg38 is None:
-                self._hg38 = read_chain(self.cache.get(sources.CHAIN_HG38))
-            self._pieces[chrom] = lifted_pieces(self._hg38, chrom, HG38_SIZES[chrom])
+            self._pieces[chrom] = lifted_pieces(self._route(sources.CHAIN_HG38), chrom, HG38_SIZES[chrom])
         return lifted_fraction(domains, self._pieces[chrom], CHROM_SIZES[chrom])
+
+    def _route(self, chain: Source) -> Route:
+        """Read a chain file."""
+        return Route.through([read_chains(self.cache.get(chain))])
 
     def _genome(self) -> Genome:
         return Genome(self.out / GENOME)
