@@ -28,7 +28,7 @@ _REGISTRY_HOST = re.compile(
 )
 _MACHINE_PATH = re.compile(r"(?<![\w.~])/(work/(?!\*)|root/|home/\w|Users/\w|opt/(wheels|pypi))")
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/own-data.md", "docs/basenji2.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/own-data.md", "docs/labels.md", "docs/basenji2.md")
 
 
 def repository_files() -> list[str]:
@@ -220,3 +220,13 @@ def test_wheel_holds_page_data_and_model(tmp_path: Path) -> None:
     assert not [name for name in names if "__pycache__" in name]
     assert "tracks = tracks.cli:main" in entry_points
     assert wheel.stat().st_size <= 20 * MEGABYTE
+
+
+def test_the_recipe_in_the_documents_is_one(tmp_path: Path) -> None:
+    from tracks.labels.recipe import load_recipe
+
+    [text] = re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs/labels.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "labels.toml").write_text(text)
+    recipe = load_recipe(tmp_path / "labels.toml")
+    assert [entry.aggregate for entry in recipe.track] == ["mean", "fraction", "covered"]
+    assert recipe.on_grid

@@ -70,6 +70,11 @@ class WindowFile:
         self._file.close()
 
     @property
+    def marks_missing(self) -> bool:
+        """Whether NaN stands for what is missing: in predictions, and in labels built by the recipe ``fixed``."""
+        return self.is_predicted or self._file.attrs.get("recipe") == "fixed"
+
+    @property
     def is_predicted(self) -> bool:
         """Whether a model of this program made the file's rows, so that each stands for something."""
         return "model_digest" in self._file.attrs
@@ -122,27 +127,42 @@ def write_window_file(
     attributes: Mapping[str, str],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write labels, float32 ``[896 or 1, tracks]`` for each row in turn, as the published files have them: a chunk a
-    row. The tracks and ``attributes`` are kept beside them.
+    """Write labels of one scope, float32 ``[896 or 1, tracks]`` for each row in turn, as ``write_window_scopes``
+    does."""
+    write_window_scopes(path, rows, {scope: tracks}, ({scope: values} for values in labels), attributes, progress)
+
+
+def write_window_scopes(
+    path: Path,
+    rows: int,
+    tracks: Mapping[Scope, Sequence[Track]],
+    labels: Iterable[Mapping[Scope, np.ndarray]],
+    attributes: Mapping[str, str],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write labels of each row in turn, float32 ``[896 or 1, tracks]`` for each scope, as the published files have
+    them: a chunk a row. The tracks and ``attributes`` are kept beside them.
 
     gzip level 1 behind a byte shuffle takes half the time of the original's level 9, and less space; every reader of
     HDF5 reads either. Raises TracksError when the file cannot be written; nothing is left under ``path`` then.
     """
-    shape = (VALUES[scope], len(tracks))
     with written_beside(path) as beside, Hdf5Writer(beside) as writer:
-        data = writer.file.create_dataset(
-            DATASETS[scope],
-            (rows, *shape),
-            np.float32,
-            chunks=(1, *shape),
-            compression="gzip",
-            compression_opts=1,
-            shuffle=True,
-        )
-        data.attrs["tracks"] = json.dumps([dataclasses.asdict(track) for track in tracks])
-        data.attrs["scale"] = "label; the transform of each track gives its value"
+        for scope, named in tracks.items():
+            shape = (VALUES[scope], len(named))
+            data = writer.file.create_dataset(
+                DATASETS[scope],
+                (rows, *shape),
+                np.float32,
+                chunks=(1, *shape),
+                compression="gzip",
+                compression_opts=1,
+                shuffle=True,
+            )
+            data.attrs["tracks"] = json.dumps([dataclasses.asdict(track) for track in named])
+            data.attrs["scale"] = "label; the transform of each track gives its value"
         writer.file.attrs.update(attributes)
         for row, values in enumerate(labels):
-            data[row] = values
+            for scope in tracks:
+                writer.file[DATASETS[scope]][row] = values[scope]
             writer.check()
             progress(row + 1, rows)

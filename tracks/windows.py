@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from tracks.errors import TracksError, UsageError
-from tracks.grid import FLANK, INPUT, WINDOW
+from tracks.grid import BIN, FLANK, INPUT, WINDOW, input_span
 from tracks.regions import Region, join_spans
 from tracks.split import Fold
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracks.split import Block
+
+_SHIFT = BIN // 2
+"""Training shifts a window by up to this many bases, and must not leave its block."""
 
 Scope = Literal["bins", "window"]
 """Whether there is a value for each 128-bp bin of a window, or one for all of it."""
@@ -90,3 +93,18 @@ def overlaps_with_training(
         at = bisect_right(spans, window.start, key=lambda span: span[1])
         if at < len(spans) and spans[at][0] < window.end:
             yield window, spans[at]
+
+
+def windows_of(block: Block, stride: int) -> list[WindowRow]:
+    """Return the windows of a block: on the grid and inside its scored part, or every ``stride`` bases, from a bin's
+    edge on, where it trains."""
+    region = block.region
+    if block.fold == "train":
+        first = -(-(region.start + _SHIFT) // BIN) * BIN
+        starts = range(first, region.end - INPUT - _SHIFT + 1, stride)
+        return [WindowRow(region.chrom, start, "train") for start in starts]
+    scored = block.scored()
+    if scored is None:
+        return []
+    indices = range(-(-scored.start // WINDOW), scored.end // WINDOW)
+    return [WindowRow(region.chrom, input_span(index)[0], block.fold) for index in indices]

@@ -11,21 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from model.report.agreement import ALL
-from model.report.draw import (
-    FAINT,
-    INK,
-    MODEL_COLORS,
-    SOFT,
-    as_png,
-    as_svg,
-    canvas,
-    model_looks,
-    small_multiples,
-)
+from model.report.draw import MODEL_COLORS, as_png, as_svg, model_looks, small_multiples
 from model.report.levels import calibration_of_levels
 from model.report.rows import SPECIFIC
 from model.report.table import POOLED
 from model.sums import pearson_of
+from tracks.figure_style import FAINT, INK, SOFT, canvas
 from tracks.grid import BIN, WINDOW
 from tracks.track import slug_of
 

@@ -21,7 +21,7 @@ from model.report.sources import (
 from tracks.errors import UsageError
 from tracks.files import sha256
 from tracks.genome import Genome
-from tracks.labels import ProjectLabels, open_labels
+from tracks.labels import BuiltLabels, ProjectLabels, open_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,10 @@ def evaluate_files(
 
 
 def _labels_digest(inputs: Inputs, labels: LabelSet) -> str:
-    """Twelve digits of the SHA-256 of all files that labels come from."""
+    """Twelve digits of the SHA-256 of all files that labels come from (of a label set: of its recipe and their names,
+    sizes and dates)."""
+    if isinstance(labels, BuiltLabels):
+        return labels.digest[:12]
     paths = [inputs.labels, *([inputs.windows] if inputs.windows else [])]
     if isinstance(labels, ProjectLabels):
         paths += [entry.observed for entry in labels.entries if entry.observed is not None]
@@ -111,7 +114,7 @@ def _genome(inputs: Inputs, labels: LabelSet) -> Genome | None:
         return Genome(labels.genome_path)
     folders = [path for path in inputs.models if path.suffix not in HDF5]
     if folders:
-        raise UsageError(f"the model {folders[0]} reads sequence, which HDF5 labels do not name: give --genome FASTA")
+        raise UsageError(f"the model {folders[0]} reads sequence, which these labels do not name: give --genome FASTA")
     return None
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.report.draw import FAINT, as_png, canvas, small_multiples
+from model.report.draw import as_png, small_multiples
 from model.report.profiles import PIECE
+from tracks.figure_style import FAINT, canvas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

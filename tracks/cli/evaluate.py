@@ -47,7 +47,7 @@ def command() -> None:
 
 @click.command("windows", cls=_WithoutName)
 @click.argument("models", nargs=-1, required=True, type=PATH, metavar="MODEL...")
-@click.option("--labels", required=True, type=PATH, help="A tracks.toml, or HDF5 with --windows.")
+@click.option("--labels", required=True, type=PATH, help="A tracks.toml, a label set (.zarr), or HDF5 with --windows.")
 @click.option("--windows", "bed", type=PATH, help="BED file of the windows: line number = row of the HDF5.")
 @click.option("--fold", "folds", multiple=True, type=click.Choice(["train", "valid", "test"]), default=("test",),
               show_default=True, help="Fold to score (repeatable).")  # fmt: skip

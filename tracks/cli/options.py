@@ -11,6 +11,7 @@ PATH = click.Path(path_type=Path, readable=False)
 
 store = click.option("--store", "root", type=PATH, help="Prediction store [default: the user's cache].")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+processes = click.option("--processes", type=click.IntRange(1), help="Processes to work in [default: one a CPU].")
 threads = click.option("--threads", type=click.IntRange(1), help="CPU threads [default: what PyTorch chooses].")
 
 

@@ -51,10 +51,8 @@ _HEAD_ONLY = (
 @options.device
 @options.threads
 @click.option("--head", type=click.Choice(["linear", "conv", "maxpool", "attention"]), help="Train this head only.")
-@click.option(
-    "--labels", type=click.Path(path_type=Path, dir_okay=False), help="What a head learns: tracks.toml, or HDF5 labels."
-)
-@click.option("--genome", type=click.Path(path_type=Path, dir_okay=False), help="FASTA file of HDF5 labels.")
+@click.option("--labels", type=options.PATH, help="What a head learns: tracks.toml, a label set (.zarr), or HDF5.")
+@click.option("--genome", type=click.Path(path_type=Path, dir_okay=False), help="FASTA file of .zarr or HDF5 labels.")
 @click.option("--trunk", type=click.Path(path_type=Path, file_okay=False), help="Model folder whose trunk is used.")
 @click.option("--name", help="Name of the head [default: its kind].")
 @click.option(

@@ -54,7 +54,7 @@ def run_head_training(
     """Train a head as the options say, and tell what comes of it. Raises UsageError for options that do not go
     together."""
     if labels is None or trunk is None:
-        missing = "--labels (tracks.toml or HDF5)" if labels is None else "--trunk (a model folder)"
+        missing = "--labels (tracks.toml, labels.zarr or HDF5)" if labels is None else "--trunk (a model folder)"
         raise UsageError(f"training a head needs {missing}")
     if tune is not None and out is None:
         raise UsageError("a tuned trunk is a new trunk: give it a folder of its own with -o")

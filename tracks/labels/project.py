@@ -11,11 +11,11 @@ from tracks.bigwig import read_chrom_sizes
 from tracks.composition import known_bases_in_pieces
 from tracks.errors import UsageError, first_few
 from tracks.genome import Genome
-from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, input_span
+from tracks.grid import BIN, BINS, FLANK, WINDOW
 from tracks.observed import LEAST_OBSERVED, mean_of_known, read_observed
 from tracks.regions import check_chrom
 from tracks.split import read_split
-from tracks.windows import WindowRow
+from tracks.windows import windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from tracks.project import Project, TrackEntry
     from tracks.split import Block
     from tracks.track import Track
-    from tracks.windows import Scope
-
-_SHIFT = BIN // 2
-"""Training shifts a window by up to this many bases, and must not leave its block."""
+    from tracks.windows import Scope, WindowRow
 
 
 class ProjectLabels:
@@ -67,7 +64,7 @@ class ProjectLabels:
             for chrom in chroms:
                 report(f"reading observed tracks of {chrom}")
                 self._read(genome, chrom)
-        windows = [window for block in blocks for window in _windows_in(block, stride)]
+        windows = [window for block in blocks for window in windows_of(block, stride)]
         self.windows = tuple(window for window in windows if self._is_observed(window))
         if not self.windows:
             raise UsageError(f"project '{project.name}' observes no window of its split")
@@ -143,16 +140,3 @@ def _check_observed(entry: TrackEntry, chroms: Sequence[str]) -> None:
             f"{entry.observed} is of another genome, or names its chromosomes otherwise: it has {first_few(named)}, "
             f"and the split {first_few(chroms)}"
         )
-
-
-def _windows_in(block: Block, stride: int) -> list[WindowRow]:
-    region = block.region
-    if block.fold == "train":
-        first = -(-(region.start + _SHIFT) // BIN) * BIN
-        starts = range(first, region.end - INPUT - _SHIFT + 1, stride)
-        return [WindowRow(region.chrom, start, "train") for start in starts]
-    scored = block.scored()
-    if scored is None:
-        return []
-    indices = range(-(-scored.start // WINDOW), scored.end // WINDOW)
-    return [WindowRow(region.chrom, input_span(index)[0], block.fold) for index in indices]

@@ -33,7 +33,8 @@ class H5Labels:
       0 is taken for missing where its cell line has no CpG call either: no read, most likely.
 
     (facts/cs282a.md section 3.4; section 6, items 4 and 5.) A file of predictions of this program lacks nothing, and
-    is never masked. Raises UsageError when rows and windows differ in number, or when the file has other tracks and
+    one of labels that it built by the recipe fixed marks what it lacks; neither is masked. Raises UsageError when rows
+    and windows differ in number, or when the file has other tracks and
     does not describe them.
     """
 
@@ -68,7 +69,7 @@ class H5Labels:
         """Return labels, float32 ``[n, 896 or 1, tracks]``; as stored when legacy, else NaN where missing."""
         tracks = self.tracks(scope)
         labels = self._file.read(rows, scope)
-        if not self.legacy and self._is_published(tracks, scope):
+        if not self.legacy and self._is_published(tracks, scope) and not self._file.marks_missing:
             labels[published_missing(labels)] = np.nan
         return labels
 

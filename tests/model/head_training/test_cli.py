@@ -80,6 +80,30 @@ def test_a_head_is_trained_from_a_project(cli: Cli, project: Path, trunk_folder:
     assert "already has a head 'linear'; give another --name" in again.output
 
 
+def test_a_label_set_trains_and_scores_as_the_project_of_its_file_does(
+    cli: Cli, project: Path, wandering: Genome, trunk_folder: Path, tmp_path: Path
+) -> None:
+    recipe = project.with_name("labels.toml")
+    recipe.write_text(project.read_text().replace("observed =", "signal ="))
+    labels = tmp_path / "labels.zarr"
+    assert cli("labels", "build", recipe, "-o", labels, "--processes", 1).exit_code == 0
+    told, scores = [], []
+    for name, source in (("project", (project,)), ("set", (labels, "--genome", wandering.path))):
+        out = tmp_path / name / "model"
+        shutil.copytree(trunk_folder, out)
+        words = ("--head", "linear", "--labels", *source, "--trunk", out, "--epochs", 1, "--device", "cpu")
+        done = cli("train", *words)
+        assert done.exit_code == 0, done.output
+        told.append([line for line in done.output.splitlines() if "loss" in line])
+        report = tmp_path / name / "report"
+        scored = cli("evaluate", out, "--labels", *source, "--fold", "test", "-o", report, "--device", "cpu")
+        assert scored.exit_code == 0, scored.output
+        scores.append((report / "metrics.tsv").read_text())
+    assert len(told[0]) == 3
+    assert told[0] == told[1]
+    assert scores[0] == scores[1]
+
+
 def test_heads_are_trained_from_published_labels(
     cli: Cli, published: tuple[Path, Path], wandering: Genome, trunk_folder: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,134 @@
+"""Binning bigWigs to 128 bp: ``tracks labels build`` against pyBigWig, time as ratios in one run, and peak memory.
+
+    python benchmarks/label_binning.py [--bases 100000000] [--files 18] [--processes 2]
+
+Two thirds of the files hold a value every 25 bases, as read coverage does; the others one at about every 100th base, as
+CpG methylation does. Compared are
+
+* a whole ``tracks labels build``, a process of its own that checks the files, bins them, and writes the label set;
+* ``pyBigWig.values`` in pieces of a megabase and NumPy's mean of each bin, file by file in one process (memory for a
+  whole chromosome at once would make it slower);
+* ``pyBigWig.stats(nBins, exact=True)`` on a sample of windows, multiplied up to the chromosome: all of it takes hours.
+
+The three agree, which is checked before anything is reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pyBigWig
+
+from tracks.bigwig_writer import BigWigWriter
+from tracks.grid import BIN, WINDOW
+from tracks.labels import BuiltLabels
+
+_RUN = """
+import json, resource, sys, time
+from tracks.cli import main
+if __name__ == "__main__":
+    started = time.perf_counter()
+    try:
+        main(sys.argv[1:])
+    except SystemExit as done:
+        code = done.code
+    seconds = time.perf_counter() - started
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({"seconds": seconds, "megabytes": most / 1024, "code": code}))
+"""
+_STEP = 1 << 20
+_SAMPLE = 12
+
+
+def write_signal(path: Path, bases: int, dense: bool, seed: int) -> None:
+    """Write one bigWig of a chromosome: a value every 25 bases, or single bases about 100 apart."""
+    rng = np.random.default_rng(seed)
+    with BigWigWriter(path, {"chr1": bases}, 10 * BIN) as writer:
+        for start in range(0, bases, _STEP * 4):
+            end = min(start + _STEP * 4, bases)
+            starts = np.arange(-(-start // 25) * 25, end - 25, 25)
+            ends = starts + 25
+            if not dense:
+                starts = np.unique(rng.integers(start, end, (end - start) // 100))
+                ends = starts + 1
+            values = rng.gamma(2, 1, len(starts)).astype(np.float32) if dense else rng.random(len(starts), np.float32)
+            writer.add("chr1", starts, ends, values)
+
+
+def by_values(path: Path, bases: int) -> np.ndarray:
+    """Mean of the covered bases of every bin, with ``pyBigWig.values``."""
+    means = []
+    with pyBigWig.open(str(path)) as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of bins without a value
+        for start in range(0, bases, _STEP):
+            values = file.values("chr1", start, min(start + _STEP, bases), numpy=True)
+            padded = np.full(-(-len(values) // BIN) * BIN, np.nan, np.float32)
+            padded[: len(values)] = values
+            means.append(np.nanmean(padded.reshape(-1, BIN), axis=1, dtype=np.float64))
+    return np.concatenate(means)
+
+
+def by_stats(path: Path, starts: np.ndarray) -> np.ndarray:
+    """The same in some windows, with ``pyBigWig.stats``."""
+    with pyBigWig.open(str(path)) as file:
+        found = [
+            file.stats("chr1", start, start + WINDOW, nBins=WINDOW // BIN, exact=True) for start in starts.tolist()
+        ]
+    return np.array(found, float).ravel()
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bases", type=int, default=100_000_000)
+    parser.add_argument("--files", type=int, default=18)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recipe = ['name = "benchmark"\ngenome = "chrom.sizes"\n']
+        (folder / "chrom.sizes").write_text(f"chr1\t{options.bases}\n")
+        paths = [folder / f"{at}.bw" for at in range(options.files)]
+        for at, path in enumerate(paths):
+            write_signal(path, options.bases, at % 3 < 2, at)
+            recipe.append(
+                f'[[track]]\nname = "track {at}"\nassay = "x"\nbiosample = "y"\nunit = "z"\ncolor = "#000000"\n'
+                f'signal = "{path.name}"\n'
+            )
+        (folder / "labels.toml").write_text("\n".join(recipe))
+        (folder / "run.py").write_text(_RUN)
+        words = ["labels", "build", str(folder / "labels.toml"), "-o", str(folder / "out.zarr")]
+        words += ["--processes", str(options.processes)]
+        done = subprocess.run([sys.executable, folder / "run.py", *words], capture_output=True, text=True, check=True)
+        build = json.loads(done.stdout.splitlines()[-1])
+        if build["code"]:
+            raise SystemExit(done.stderr)
+        started = time.perf_counter()
+        means = [by_values(path, options.bases) for path in paths]
+        values = time.perf_counter() - started
+        windows = options.bases // WINDOW
+        starts = np.random.default_rng(0).choice(windows, min(_SAMPLE, windows), replace=False) * WINDOW
+        started = time.perf_counter()
+        sampled = [by_stats(path, starts) for path in paths]
+        stats = (time.perf_counter() - started) * windows / len(starts)
+        labels = np.concatenate([piece.labels for piece in BuiltLabels(folder / "out.zarr").pieces()])
+    for at in range(options.files):
+        np.testing.assert_allclose(labels[:, at], means[at], rtol=1e-5)
+        here = (starts[:, None] // BIN + np.arange(WINDOW // BIN)).ravel()
+        np.testing.assert_allclose(labels[here, at], sampled[at], rtol=1e-5)
+    print(f"{options.files} bigWigs of {options.bases / 1e6:g} Mb to bins of {BIN} bp; {options.processes} processes")
+    print(f"tracks labels build     {build['seconds']:9.1f} s, at most {build['megabytes']:.0f} MiB a process")
+    print(f"pyBigWig.values, NumPy  {values:9.1f} s   {values / build['seconds']:7.1f} times as long")
+    print(f"pyBigWig.stats, exact   {stats:9.1f} s   {stats / build['seconds']:7.1f} times as long")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""``tracks labels build``: measured files to a label set, piece by piece, in several processes, resumably.
+
+A label set is built in a folder beside its own, ``<name>.partial``, which gets its name when it is whole. A run that
+was stopped goes on from there, where the recipe and its files are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracks.chroms import match_chroms
+from tracks.errors import TracksError, UsageError
+from tracks.files import check_folder, write_text
+from tracks.genome_sizes import is_table, read_sizes
+from tracks.grid import BINS
+from tracks.labels.aggregate import value_range
+from tracks.labels.arrays import BLACKLISTED, PIECE_ROWS, UNMAPPABLE, grid_arrays, row_arrays
+from tracks.labels.built import FORMAT, SPLIT_FILE, TABLE, WINDOWS_FILE
+from tracks.labels.pieces import Piece, Plan, build_piece
+from tracks.labels.prepare import Preparation, check_files, input_files
+from tracks.labels.signals import check_signals, expanded
+from tracks.observed import LEAST_OBSERVED
+from tracks.parallel import map_in_order
+from tracks.regions import check_chrom
+from tracks.windows import WindowRow, read_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tracks.labels.recipe import Recipe
+
+
+def build_labels(
+    recipe: Recipe,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    processes: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> bool:
+    """Build a label set in the folder ``out``; return False when it was there already, made of the same recipe and
+    files, and nothing had to be done.
+
+    ``say`` is told of what a person should know, ``progress`` how many pieces are done. Raises UsageError that lists
+    all files that are missing or of another genome before any work, and when ``out`` holds something else and is not
+    to be overwritten; TracksError when a file cannot be read or written.
+    """
+    if out.suffix != ".zarr":
+        raise UsageError(f"a label set is a folder whose name ends in .zarr, and {out} does not")
+    check_folder(out.parent, str(out))
+    check_files(recipe)
+    sizes = read_sizes(recipe.genome)
+    chosen = _chosen(recipe, sizes)
+    digest = _digest(recipe, sizes)
+    if out.exists():
+        if _record(out).get("digest") == digest and not overwrite:
+            return False
+        if not overwrite:
+            raise UsageError(
+                f"{out} exists already, and is of another recipe or of other files; choose another name, or replace it "
+                "with --overwrite"
+            )
+    partial_folder = out.with_name(f"{out.name}.partial")
+    _start(partial_folder, digest, say)
+    prepared = Preparation(partial_folder / "prepared", sizes, say)
+    inputs = tuple(prepared.track(entry) for entry in recipe.track)
+    masks = tuple(
+        (bit, prepared.intervals(path))
+        for bit, paths in ((BLACKLISTED, recipe.mask.blacklist), (UNMAPPABLE, recipe.mask.unmappable))
+        for path in paths
+    )
+    if recipe.windows is None:
+        for one in inputs:
+            check_signals(one, chosen)
+    plan = Plan(
+        partial_folder,
+        None if is_table(recipe.genome) else recipe.genome,
+        sizes,
+        recipe.mask,
+        masks,
+        inputs,
+        LEAST_OBSERVED if recipe.kind == "fixed" else 0.0,
+    )
+    rows = _rows(recipe, sizes)
+    due, total = _due(plan, recipe, chosen, rows)
+    progress(total - len(due), total)
+    if 0 < len(due) < total:
+        say(f"{total - len(due):,} of {total:,} pieces were built already")
+    work = map_in_order(partial(build_piece, plan), due, processes or os.cpu_count() or 1)
+    for done, _ in enumerate(work, total - len(due) + 1):
+        progress(done, total)
+    _finish(plan, recipe, chosen, rows, digest, list(prepared.notes), out)
+    return True
+
+
+def _chosen(recipe: Recipe, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    for chrom in recipe.chroms:
+        check_chrom(chrom, sizes, f"recipe '{recipe.name}', chroms")
+    return (recipe.chroms or tuple(sizes)) if recipe.on_grid else ()
+
+
+def _rows(recipe: Recipe, sizes: Mapping[str, int]) -> tuple[WindowRow, ...]:
+    if recipe.windows is None:
+        return ()
+    rows = read_windows(recipe.windows)
+    names = match_chroms(dict.fromkeys(row.chrom for row in rows), sizes, str(recipe.windows)).of_file
+    for number, row in enumerate(rows, 1):
+        if row.chrom not in names:
+            raise UsageError(f"{recipe.windows}, line {number}: the genome has no chromosome {row.chrom!r}")
+        region = row.bins_region
+        if region.start >= sizes[names[row.chrom]]:
+            raise UsageError(
+                f"{recipe.windows}, line {number}, is of another genome build: it lies past the end of {row.chrom}, "
+                f"which has {sizes[names[row.chrom]]:,} bases"
+            )
+    return tuple(WindowRow(names[row.chrom], row.start, row.fold) for row in rows)
+
+
+def _digest(recipe: Recipe, sizes: Mapping[str, int]) -> str:
+    """A digest of the recipe and of which files it names, by size and time of change, and of this program's format."""
+    files = []
+    for what, path in input_files(recipe):
+        for file in dict.fromkeys(expanded(path, sizes).values()):
+            if not file.exists():  # of the file of each chromosome, some may not be there
+                continue
+            stat = file.stat()
+            files.append((what, str(file), stat.st_size, stat.st_mtime_ns))
+    return hashlib.sha256(json.dumps([FORMAT, recipe.model_dump(mode="json"), files]).encode()).hexdigest()
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / TABLE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _start(folder: Path, digest: str, say: Callable[[str], None]) -> None:
+    """Take an unfinished build up, or begin anew where it is of another recipe or of other files."""
+    mark = folder / "digest"
+    if folder.exists() and not (mark.is_file() and mark.read_text() == digest):
+        say(f"{folder} is an unfinished build of another recipe or of other files: it is begun anew")
+        shutil.rmtree(folder)
+    if not folder.exists():
+        write_text(mark, digest)
+
+
+def _due(plan: Plan, recipe: Recipe, chroms: Sequence[str], rows: Sequence[WindowRow]) -> tuple[list[Piece], int]:
+    """The pieces that are not there yet, and the number of all."""
+    due, total, tracks = [], 0, len(recipe.track)
+    for chrom in chroms:
+        known = grid_arrays(plan.folder, chrom, plan.sizes[chrom], tracks).known()
+        due += [Piece(index, chrom) for index in np.flatnonzero(~known).tolist()]
+        total += len(known)
+    if rows:
+        known = row_arrays(plan.folder, len(rows), tracks, BINS).known()
+        for index in np.flatnonzero(~known).tolist():
+            due.append(Piece(index, rows=tuple(rows[index * PIECE_ROWS : (index + 1) * PIECE_ROWS]), count=len(rows)))
+        total += len(known)
+    return due, total
+
+
+def _finish(
+    plan: Plan,
+    recipe: Recipe,
+    chroms: Sequence[str],
+    rows: Sequence[WindowRow],
+    digest: str,
+    notes: Sequence[str],
+    out: Path,
+) -> None:
+    """Write down what was built, and give the folder its name."""
+    entries = [
+        {
+            "track": entry.track.to_json(),
+            "window_track": entry.window_track.to_json(),
+            "aggregation": entry.aggregate,
+            "stored": entry.stored,
+            "range": value_range(entry.aggregate, entry.unit),
+            "sources": [path.name for path in entry.files().values()],
+        }
+        for entry in recipe.track
+    ]
+    table = {
+        "format_version": FORMAT,
+        "digest": digest,
+        "name": recipe.name,
+        "recipe": recipe.kind,
+        "genome": recipe.genome.name,
+        "chrom_sizes": plan.sizes,
+        "grid_chroms": list(chroms),
+        "tracks": entries,
+        "notes": list(notes),
+    }
+    try:
+        if rows:
+            lines = [f"{row.chrom}\t{row.start}\t{row.end}\t{row.fold}\n" for row in rows]
+            write_text(plan.folder / WINDOWS_FILE, "".join(lines))
+        if recipe.split is not None:
+            shutil.copyfile(recipe.split, plan.folder / SPLIT_FILE)
+        write_text(plan.folder / TABLE, json.dumps(table, indent=1) + "\n")
+        shutil.rmtree(plan.folder / "prepared", ignore_errors=True)
+        (plan.folder / "digest").unlink()
+        if out.exists():
+            shutil.rmtree(out)
+        plan.folder.rename(out)
+    except OSError as error:
+        raise TracksError(f"cannot write {out}: {error.strerror}") from error
