@@ -18,7 +18,6 @@ import time
 
 import numpy as np
 
-from model.compute import keep_freed_memory
 from model.report.accumulate import tracks_first
 from model.report.baselines import OthersMean
 from model.report.chunk import Chunk, Named, window_means
@@ -27,6 +26,7 @@ from model.report.lads import T1, T2, Domains
 from model.report.layout import lay_out
 from model.report.rows import fold_rows
 from tracks.grid import BINS
+from tracks.memory import keep_freed_memory
 from tracks.track import Track
 from tracks.transform import Affine, Exp2
 from tracks.windows import WindowRow

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-
 import torch
 
 from tracks.errors import UsageError
@@ -33,17 +30,3 @@ def has_fast_bfloat16(device: torch.device) -> bool:
         check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         return bool(check is not None and check())
     return False
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc to keep large freed blocks: returning each activation to the system costs a factor of 1.3 to 3
-    (facts/models.md section 3.2). Does nothing elsewhere."""
-    if sys.platform != "linux":
-        return
-    trim_threshold, mmap_threshold = -1, -3
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another libc
-        return
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, 1 << 30)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from model.compute import keep_freed_memory, pick_device
+from model.compute import pick_device
 from model.context import WindowCounts, window_context
 from model.heads import head_labels
 from tracks.composition import MIN_KNOWN_BASES
 from tracks.errors import TracksError
 from tracks.genome import N
 from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bins_over, input_span, window_count, window_start, windows_over
+from tracks.memory import keep_freed_memory
 from tracks.regions import Region, merge
 from tracks.track import values_of
 from tracks.trackdata import TrackData

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from model.checkpoint import load_checkpoint
-from model.compute import has_fast_bfloat16, keep_freed_memory, pick_device
+from model.compute import has_fast_bfloat16, pick_device
 from model.context import ContextConfig
 from model.dataset import TrainingData
 from model.folder import save_model
@@ -26,6 +26,7 @@ from model.trunk import TrunkConfig
 from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside
 from tracks.grid import BIN, BINS
+from tracks.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,7 +30,7 @@ _BIGBED_MAGIC = 0x8789F2EB
 _CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
 _BLOCK_HEADER = 24
 _BATCH = 64
-"""Blocks that are decoded together: half a million runs at most in files of the usual 1,024 a block."""
+"""Blocks that are decoded together: 65,536 runs in files of the usual 1,024 a block."""
 
 # What a damaged file makes of its tables: counts, offsets and texts that cannot be.
 _DAMAGE = (struct.error, ValueError, IndexError, UnicodeDecodeError, OverflowError, MemoryError, zlib.error)

@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, TypeVar
 
 from tracks.errors import TracksError
+from tracks.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +55,7 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
 def _start_worker() -> None:
     """Set a worker up: Ctrl-C is for the parent, which ends its workers; when the parent is killed, they end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from model.checkpoint import load_checkpoint
-from model.compute import has_fast_bfloat16, keep_freed_memory, pick_device
+from model.compute import has_fast_bfloat16, pick_device
 from model.folder import head_names, load_trunk, save_head
 from model.head_training.batches import epoch_views
 from model.head_training.cache import CachePlan, ResidualCache, cache_key
@@ -24,6 +24,7 @@ from model.head_training.scores import mean_of_defined
 from model.head_training.settings import HeadTraining, Progress
 from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside
+from tracks.memory import keep_freed_memory
 from tracks.split import read_split
 from tracks.windows import overlaps_with_training
 

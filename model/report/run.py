@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.compute import keep_freed_memory
 from model.report.accumulate import tracks_first
 from model.report.baselines import OthersMean, fit_composition, training_means
 from model.report.chunk import Chunk, window_means
@@ -19,6 +18,7 @@ from model.report.rows import fold_rows
 from model.report.sources import Matched, label_source
 from tracks.errors import UsageError, first_few
 from tracks.labels import values
+from tracks.memory import keep_freed_memory
 from tracks.track import slug_of
 
 if TYPE_CHECKING:

@@ -13,10 +13,14 @@ from tracks.errors import TracksError
 
 _COMMANDS = {
     "card": "Make a model's card: its held-out scores beside what base composition says.",
+    "coverage": "Count the reads of a BAM file along the genome, as a bigWig.",
     "data": "Fetch and prepare real data to train and look at.",
     "demo": "Open observed and predicted tracks of real data in the browser.",
     "evaluate": "Score models against observed tracks: a table and a page with figures.",
     "info": "Say what a model folder or a bigWig file is.",
+    "labels": "Build, check and export label sets: observed tracks in 128-bp bins.",
+    "liftover": "Carry tracks, BED files and counts to another genome build.",
+    "methylation": "Count the modified bases of a BAM file along the genome.",
     "predict": "Predict the tracks of regions, BED files or chromosomes.",
     "train": "Train a network on observed tracks, or a head on a trunk that is there.",
     "weights": "Import Basenji2's published weights and heads, or download them.",

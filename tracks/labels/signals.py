@@ -93,7 +93,12 @@ def bin_values(inputs: TrackInputs, chrom: str, length: int, origin: int, bins: 
     recipe, end = inputs.recipe, origin + bins * BIN
 
     def runs(role: str) -> Iterator[Runs]:
-        return inputs.signals[role].runs(chrom, max(origin, 0), end)
+        found = inputs.signals[role].runs(chrom, max(origin, 0), end)
+        if inputs.reach is None:
+            return found
+        # Where a base lands that the file leaves out, another one's value is no better known than if both had one.
+        reach = inputs.reach.runs(chrom, max(origin, 0), end)
+        return iter([multiplied(Runs.joined(list(found)), Runs.joined(list(reach)))])
 
     with np.errstate(divide="ignore", invalid="ignore"):
         if recipe.aggregate == "fraction":

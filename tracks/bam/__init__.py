@@ -1,0 +1,1 @@
+"""Aligned reads (BAM and CRAM) to tracks: coverage and modified bases."""
