@@ -10,16 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tracks.errors import TracksError, UsageError
 from tracks.track import Track
-from tracks.transform import Affine
+from tracks.transform import Affine, Transform
 
 
-class TrackEntry(BaseModel):
-    """One ``[[track]]`` of a project file. ``role`` auxiliary: helps training, is not shipped.
-
-    ``coverage`` is a bigWig of the calls behind a methylated fraction: how much a head's training trusts each bin.
-
-    ``weight`` says how often training draws a window where this track is observed, against the other targets.
-    """
+class DescribedTrack(BaseModel):
+    """What a file says of a track: its name, what was measured, where, in which unit, and how it looks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,9 +25,25 @@ class TrackEntry(BaseModel):
     color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
     description: str = ""
     source: str = ""
+    accession: str = ""
+    context: bool = False
+
+    def with_transform(self, transform: Transform) -> Track:
+        """Return the track, with the transform of its labels."""
+        described = {name: getattr(self, name) for name in DescribedTrack.model_fields}
+        return Track(**described, transform=transform)
+
+
+class TrackEntry(DescribedTrack):
+    """One ``[[track]]`` of a project file. ``role`` auxiliary: helps training, is not shipped.
+
+    ``coverage`` is a bigWig of the calls behind a methylated fraction: how much a head's training trusts each bin.
+
+    ``weight`` says how often training draws a window where this track is observed, against the other targets.
+    """
+
     observed: Path | None = None
     role: Literal["target", "auxiliary"] = "target"
-    context: bool = False
     coverage: Path | None = None
     weight: float = Field(default=1.0, gt=0)
     scale: float = 1.0
@@ -41,17 +52,7 @@ class TrackEntry(BaseModel):
     @property
     def track(self) -> Track:
         """The track that this entry describes."""
-        return Track(
-            name=self.name,
-            assay=self.assay,
-            biosample=self.biosample,
-            unit=self.unit,
-            color=self.color,
-            description=self.description,
-            source=self.source,
-            context=self.context,
-            transform=Affine(self.scale, self.offset),
-        )
+        return self.with_transform(Affine(self.scale, self.offset))
 
 
 class Project(BaseModel):

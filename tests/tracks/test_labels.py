@@ -281,7 +281,7 @@ def test_labels_are_opened_by_their_file(project: Path, published: Path) -> None
     for path, windows, words in (
         (published, None, "name their BED file|name the BED file"),
         (project, bed, "a project has windows of its own"),
-        (project.with_name("g.fa"), None, "is neither"),
+        (project.with_name("g.fa"), None, "is none of them"),
     ):
         with pytest.raises(UsageError, match=words):
             open_labels(path, windows)

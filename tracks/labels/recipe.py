@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tracks.errors import TracksError, UsageError
 from tracks.grid import BIN
-from tracks.track import Track
+from tracks.project import DescribedTrack
 from tracks.transform import Affine, Transform, transform_from_json
+
+if TYPE_CHECKING:
+    from tracks.track import Track
 
 Kind = Literal["fixed", "legacy"]
 """Whether a recipe is followed as it is meant, or with the published data set's quirks (DESIGN.md, principle 6)."""
@@ -55,7 +58,7 @@ class MaskRecipe(BaseModel):
     min_known_bases: int = Field(default=BIN // 2, ge=0, le=BIN)
 
 
-class TrackRecipe(BaseModel):
+class TrackRecipe(DescribedTrack):
     """One ``[[track]]``: what it is, its measured files, and how a bin's bases become its label.
 
     * ``mean``, ``sum``, ``max``, ``median``, ``peak`` of the bases of ``signal`` (bigWig, bedGraph) that have a
@@ -75,18 +78,6 @@ class TrackRecipe(BaseModel):
     start" is the published shortcut: only a window's first base is lifted, from the recipe's genome to the files', and
     what follows it there is read. A path may hold ``{chrom}``, where each chromosome has a file of its own.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    assay: str
-    biosample: str
-    unit: str
-    color: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
-    description: str = ""
-    source: str = ""
-    accession: str = ""
-    context: bool = False
 
     signal: Path | None = None
     intervals: Path | None = None
@@ -170,8 +161,7 @@ class TrackRecipe(BaseModel):
         transform: Transform = Affine()
         if steps:
             transform = transform_from_json(steps[0] if len(steps) == 1 else {"kind": "steps", "steps": steps})
-        fields = ("name", "assay", "biosample", "unit", "color", "description", "source", "accession", "context")
-        return Track(**{field: getattr(self, field) for field in fields}, transform=transform)
+        return self.with_transform(transform)
 
 
 class Recipe(BaseModel):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from tracks.errors import UsageError
+from tracks.tables import formats
+from tracks.tables.formats import plain_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,37 +55,32 @@ CGMAP = Layout("CGmap", 0, 2, None, 1, first=1, strands="CG", sites=True)
 ALLC = Layout("allc", 0, 1, None, 2, first=1, sites=True)
 
 _COUNTS = {
-    (".bedmethyl", ".bedmethyl.bed"): BEDMETHYL,
-    (".cov",): COVERAGE,
-    (".cpg_report.txt", ".cx_report.txt", ".cytosine_report.txt"): REPORT,
-    (".cgmap", ".cgmap.txt"): CGMAP,
-    (".allc", ".allc.tsv", ".allc.txt"): ALLC,
+    "bedmethyl": BEDMETHYL,
+    "bismark": COVERAGE,
+    "cytosine_report": REPORT,
+    "cgmap": CGMAP,
+    "allc": ALLC,
 }
-_KINDS: dict[tuple[str, ...], Kind] = {
-    (".bw", ".bigwig"): "bigwig",
-    (".bedgraph", ".bdg", ".bg"): "bedgraph",
-    tuple(suffix for suffixes in _COUNTS for suffix in suffixes): "counts",
-    (".bed", ".narrowpeak", ".broadpeak", ".gappedpeak"): "bed",
-}
-
-
-def _plain(path: Path) -> str:
-    return path.name.lower().removesuffix(".gz")
+_BIGWIG = (".bw", ".bigwig")
 
 
 def guess_kind(path: Path) -> Kind:
     """Say by its name what a file is. Raises UsageError that lists the names that are known."""
-    for suffixes, kind in _KINDS.items():
-        if _plain(path).endswith(suffixes):
-            return kind
-    known = ", ".join(suffix for suffixes in _KINDS for suffix in suffixes)
+    if plain_name(path).endswith(_BIGWIG):
+        return "bigwig"
+    kind = formats.guess_kind(path)
+    if kind in ("bedgraph", "bed"):
+        return "bed" if kind == "bed" else "bedgraph"
+    if kind is not None:
+        return "counts"
+    known = ", ".join((*_BIGWIG, *formats.SUFFIXES))
     raise UsageError(f"{path}: its name does not say what it is (known: {known}, also with .gz); give --format")
 
 
 def bed_layout(path: Path) -> Layout:
     """Return the layout of a BED file by its name: ENCODE's peaks have other columns from the seventh on."""
     layouts = {".narrowpeak": NARROW_PEAK, ".broadpeak": BROAD_PEAK}
-    return next((layout for suffix, layout in layouts.items() if _plain(path).endswith(suffix)), BED)
+    return next((layout for suffix, layout in layouts.items() if plain_name(path).endswith(suffix)), BED)
 
 
 def counts_layout(path: Path, columns: str | None = None) -> Layout:
@@ -94,9 +91,9 @@ def counts_layout(path: Path, columns: str | None = None) -> Layout:
     says nothing.
     """
     if columns is None:
-        for suffixes, layout in _COUNTS.items():
-            if _plain(path).endswith(suffixes):
-                return layout
+        layout = _COUNTS.get(formats.guess_kind(path) or "")
+        if layout is not None:
+            return layout
         raise UsageError(f"{path}: its name does not say which columns it has; give --columns chrom=1,start=2,first=0")
     told: dict[str, int] = {}
     for word in columns.split(","):

@@ -39,6 +39,9 @@ _SUFFIXES: dict[str, str] = {
     ".bedmethyl": "bedmethyl",
     ".bedmethyl.bed": "bedmethyl",
     ".bed": "bed",
+    ".narrowpeak": "bed",
+    ".broadpeak": "bed",
+    ".gappedpeak": "bed",
     ".cov": "bismark",
     ".cpg_report.txt": "cytosine_report",
     ".cx_report.txt": "cytosine_report",
@@ -47,7 +50,10 @@ _SUFFIXES: dict[str, str] = {
     ".cgmap.txt": "cgmap",
     ".allc": "allc",
     ".allc.tsv": "allc",
+    ".allc.txt": "allc",
 }
+SUFFIXES = tuple(_SUFFIXES)
+"""How names end, before .gz, that say what is in a file."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +99,25 @@ class TableFormat:
         )
 
 
+def plain_name(path: Path) -> str:
+    """Return a file's name as one looks at how it ends: in small letters, without what compression adds."""
+    return path.name.lower().removesuffix(".gz").removesuffix(".bgz")
+
+
+def guess_kind(path: Path) -> str | None:
+    """Return the kind of table that a file's name stands for, or None."""
+    name = plain_name(path)
+    if name.startswith("allc_") and name.endswith(".tsv"):
+        return "allc"
+    ending = [suffix for suffix in SUFFIXES if name.endswith(suffix)]
+    return _SUFFIXES[max(ending, key=len)] if ending else None
+
+
 def guess_format(path: Path) -> TableFormat:
     """Return the format that a file's name stands for. Raises UsageError that lists what is known."""
-    name = path.name.lower().removesuffix(".gz").removesuffix(".bgz")
-    if name.startswith("allc_") and name.endswith(".tsv"):
-        return TableFormat("allc")
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
-        if name.endswith(suffix):
-            return TableFormat(_SUFFIXES[suffix])
+    kind = guess_kind(path)
+    if kind is not None:
+        return TableFormat(kind)
     raise UsageError(
         f"{path}: its name does not say what it holds; known are {', '.join(_SUFFIXES)} (each also .gz); "
         "name the format, or 'table' and its columns"
