@@ -15,38 +15,15 @@ There is no bar of time; memory stays below 500 MB a process.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pyBigWig
 import pysam
+from command import run
 
 _MOST_MEGABYTES = 500
-
-_MEASURE = """
-import json, resource, sys, time
-{}
-if __name__ == "__main__":
-    started = time.perf_counter()
-    run(sys.argv[1:])
-    seconds = time.perf_counter() - started
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps([seconds, most / 1024]))
-"""
-
-_TRACKS = """
-def run(words):
-    from tracks.cli import main
-    try:
-        main(["coverage", *words])
-    except SystemExit as done:
-        if done.code:
-            raise
-"""
 
 _PLAIN = """
 import numpy as np, pyBigWig, pysam
@@ -103,18 +80,6 @@ def write_pile(path: Path, count: int) -> None:
     pysam.index(str(path))
 
 
-def measure(program: str, *words: object) -> tuple[float, float]:
-    """Return the seconds of a process, and the megabytes of the largest process of it."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "measured.py"
-        script.write_text(_MEASURE.format(program))
-        done = subprocess.run([sys.executable, script, *map(str, words)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    seconds, megabytes = json.loads(done.stdout.splitlines()[-1])
-    return seconds, megabytes
-
-
 def check_equal(one: Path, other: Path, bases: int) -> None:
     with pyBigWig.open(str(one)) as first, pyBigWig.open(str(other)) as second:
         for start in range(0, bases, 1 << 22):
@@ -136,8 +101,8 @@ def main() -> None:
         bam, pile = folder / "reads.bam", folder / "pile.bam"
         write_reads(bam, options.reads, options.bases)
         write_pile(pile, options.deep * 1_000_000)
-        plain = measure(_PLAIN, bam, folder / "plain.bw")
-        print(f"pysam loop:                {plain[0]:6.2f} s, peak {plain[1]:.0f} MB")
+        plain = run(bam, folder / "plain.bw", program=_PLAIN)
+        print(f"pysam loop:                {plain.seconds:6.2f} s, peak {plain.own:.0f} MiB")
         most = 0.0
         for name, processes, more in (
             ("tracks", 1, ()),
@@ -146,17 +111,17 @@ def main() -> None:
         ):
             out = folder / "out.bw"
             words = (bam, "-o", out, "--min-mapq", "10", "--processes", processes, "--overwrite", *more)
-            seconds, megabytes = measure(_TRACKS, *words)
+            found = run("coverage", *words)
             if not more:
                 check_equal(out, folder / "plain.bw", options.bases)
-            most = max(most, megabytes)
+            most = max(most, found.megabytes)
             print(
-                f"{name}, {processes} process{'es' if processes > 1 else ''}: {seconds:6.2f} s, peak {megabytes:.0f} MB"
-                f", {plain[0] / seconds:.1f} times as fast"
+                f"{name}, {processes} process{'es' if processes > 1 else ''}: {found.seconds:6.2f} s, peak "
+                f"{found.megabytes:.0f} MiB, {plain.seconds / found.seconds:.1f} times as fast"
             )
-        seconds, megabytes = measure(_TRACKS, pile, "-o", folder / "pile.bw", "--processes", options.processes)
-        print(f"a pile of {options.deep} million reads: {seconds:6.2f} s, peak {megabytes:.0f} MB")
-    if max(most, megabytes) > _MOST_MEGABYTES:
+        found = run("coverage", pile, "-o", folder / "pile.bw", "--processes", options.processes)
+        print(f"a pile of {options.deep} million reads: {found.seconds:6.2f} s, peak {found.megabytes:.0f} MiB")
+    if max(most, found.megabytes) > _MOST_MEGABYTES:
         raise SystemExit("the memory is too much")
 
 

@@ -16,9 +16,6 @@ The three agree, which is checked before anything is reported.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -26,24 +23,12 @@ from pathlib import Path
 
 import numpy as np
 import pyBigWig
+from command import run
 
 from tracks.bigwig_writer import BigWigWriter
 from tracks.grid import BIN, WINDOW
 from tracks.labels import BuiltLabels
 
-_RUN = """
-import json, resource, sys, time
-from tracks.cli import main
-if __name__ == "__main__":
-    started = time.perf_counter()
-    try:
-        main(sys.argv[1:])
-    except SystemExit as done:
-        code = done.code
-    seconds = time.perf_counter() - started
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps({"seconds": seconds, "megabytes": most / 1024, "code": code}))
-"""
 _STEP = 1 << 20
 _SAMPLE = 12
 
@@ -104,13 +89,8 @@ def main() -> None:
                 f'signal = "{path.name}"\n'
             )
         (folder / "labels.toml").write_text("\n".join(recipe))
-        (folder / "run.py").write_text(_RUN)
-        words = ["labels", "build", str(folder / "labels.toml"), "-o", str(folder / "out.zarr")]
-        words += ["--processes", str(options.processes)]
-        done = subprocess.run([sys.executable, folder / "run.py", *words], capture_output=True, text=True, check=True)
-        build = json.loads(done.stdout.splitlines()[-1])
-        if build["code"]:
-            raise SystemExit(done.stderr)
+        words = ("labels", "build", folder / "labels.toml", "-o", folder / "out.zarr", "--processes", options.processes)
+        build = run(*words)
         started = time.perf_counter()
         means = [by_values(path, options.bases) for path in paths]
         values = time.perf_counter() - started
@@ -125,9 +105,9 @@ def main() -> None:
         here = (starts[:, None] // BIN + np.arange(WINDOW // BIN)).ravel()
         np.testing.assert_allclose(labels[here, at], sampled[at], rtol=1e-5)
     print(f"{options.files} bigWigs of {options.bases / 1e6:g} Mb to bins of {BIN} bp; {options.processes} processes")
-    print(f"tracks labels build     {build['seconds']:9.1f} s, at most {build['megabytes']:.0f} MiB a process")
-    print(f"pyBigWig.values, NumPy  {values:9.1f} s   {values / build['seconds']:7.1f} times as long")
-    print(f"pyBigWig.stats, exact   {stats:9.1f} s   {stats / build['seconds']:7.1f} times as long")
+    print(f"tracks labels build     {build.seconds:9.1f} s, at most {build.megabytes:.0f} MiB a process")
+    print(f"pyBigWig.values, NumPy  {values:9.1f} s   {values / build.seconds:7.1f} times as long")
+    print(f"pyBigWig.stats, exact   {stats:9.1f} s   {stats / build.seconds:7.1f} times as long")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,6 @@ from __future__ import annotations
 import argparse
 import array
 import gzip
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pysam
+from command import run
 
 from tracks.genome import Genome, demo_genome
 
@@ -37,21 +35,6 @@ if TYPE_CHECKING:
 START = 10_000_000
 LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 PARTNER = {"5mC:CpG": ("C", "m", 1), "6mA:A": ("A", "a", 0)}
-
-_RUN = """
-import json, resource, sys, time
-started = time.perf_counter()
-from tracks.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as done:
-    code = done.code
-# Not ru_maxrss, which begins with what the process that started this one had.
-with open("/proc/self/status") as status:
-    own = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
-workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-print(json.dumps({"seconds": time.perf_counter() - started, "own": own, "worker": workers, "code": code}))
-"""
 
 Counts = dict[tuple[int, str], list[int]]
 
@@ -178,17 +161,6 @@ def by_columns(bam: Path, sequence: str, targets: Sequence[str], end: int) -> li
     return counts
 
 
-def ours(bam: Path, fasta: Path, out: Path, targets: Sequence[str], processes: int) -> dict[str, float]:
-    """The command in its own process."""
-    words = ["methylation", str(bam), "-o", str(out), "--genome", str(fasta), "--processes", str(processes)]
-    words += [word for target in targets for word in ("--target", target)]
-    done = subprocess.run([sys.executable, "-c", _RUN, *words], capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    if found["code"]:
-        raise SystemExit(done.stderr)
-    return found
-
-
 def written(out: Path, target: str) -> Iterator[tuple[tuple[int, str], list[int]]]:
     """The counts in a bedMethyl file."""
     with gzip.open(out / f"reads.{target.replace(':', '.')}.bedmethyl.gz", "rt") as lines:
@@ -200,7 +172,8 @@ def written(out: Path, target: str) -> Iterator[tuple[tuple[int, str], list[int]
 def compare(bam: Path, fasta: Path, sequence: str, targets: Sequence[str], processes: int, end: int) -> None:
     """Run all three on a list of targets and print the ratios."""
     with tempfile.TemporaryDirectory() as name:
-        found = ours(bam, fasta, Path(name), targets, processes)
+        chosen = [word for target in targets for word in ("--target", target)]
+        found = run("methylation", bam, "-o", name, "--genome", fasta, "--processes", processes, *chosen)
         mine = [dict(written(Path(name), target)) for target in targets]
     started = time.perf_counter()
     reads = by_reads(bam, sequence, targets)
@@ -213,10 +186,10 @@ def compare(bam: Path, fasta: Path, sequence: str, targets: Sequence[str], proce
             raise SystemExit(f"the counts of {target} differ")
     calls = sum(value[1] for counts in mine for value in counts.values())
     print(f"{', '.join(targets)}: {calls:,} valid calls at {sum(map(len, mine)):,} sites; all counts agree")
-    print(f"  tracks methylation, {processes} processes  {found['seconds']:8.2f} s")
-    print(f"  pysam pileup loop                {column_seconds:8.2f} s  {column_seconds / found['seconds']:6.1f} x")
-    print(f"  pysam loop over reads            {read_seconds:8.2f} s  {read_seconds / found['seconds']:6.1f} x")
-    print(f"  peak memory: {found['own']:.0f} MiB, the largest worker {found['worker']:.0f} MiB")
+    print(f"  tracks methylation, {processes} processes  {found.seconds:8.2f} s")
+    print(f"  pysam pileup loop                {column_seconds:8.2f} s  {column_seconds / found.seconds:6.1f} x")
+    print(f"  pysam loop over reads            {read_seconds:8.2f} s  {read_seconds / found.seconds:6.1f} x")
+    print(f"  peak memory: {found.own:.0f} MiB, the largest worker {found.worker:.0f} MiB")
 
 
 def main() -> None:

@@ -14,48 +14,20 @@ Each run is a process of its own with an empty store, so that nothing is known b
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-_RUN = """
-import json, resource, sys, time
-started = time.perf_counter()
-from tracks.cli import main
-try:
-    main(sys.argv[1:])
-except SystemExit as done:
-    code = done.code
-seconds, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
-cpu = used.ru_utime + used.ru_stime
-print(json.dumps({"seconds": seconds, "cpu": cpu, "megabytes": used.ru_maxrss / 1024, "code": code}))
-"""
+from command import Run, run
 
 START = 10_000_000
-
-
-@dataclass(frozen=True)
-class Run:
-    """One process: wall-clock seconds from its first import on, CPU seconds, and its peak memory in MiB."""
-
-    seconds: float
-    cpu: float
-    megabytes: float
 
 
 def predict(arguments: list[str], store: Path, threads: int) -> Run:
     """Run ``tracks predict`` in its own process."""
     with tempfile.TemporaryDirectory() as out:
-        words = ["predict", *arguments, "-o", out, "--store", str(store), "--threads", str(threads), "--device", "cpu"]
-        done = subprocess.run([sys.executable, "-c", _RUN, *words], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    if found["code"]:
-        raise SystemExit(done.stderr)
-    return Run(found["seconds"], found["cpu"], found["megabytes"])
+        words = ("predict", *arguments, "-o", out, "--store", store, "--threads", threads, "--device", "cpu")
+        return run(*words)
 
 
 def measure(arguments: list[str], threads: int, repeat: int) -> tuple[Run, Run]:
@@ -71,9 +43,10 @@ def measure(arguments: list[str], threads: int, repeat: int) -> tuple[Run, Run]:
 def median(runs: list[Run]) -> Run:
     """Return the median times with the highest peak memory."""
     return Run(
-        statistics.median(run.seconds for run in runs),
-        statistics.median(run.cpu for run in runs),
-        max(run.megabytes for run in runs),
+        statistics.median(one.seconds for one in runs),
+        statistics.median(one.cpu for one in runs),
+        max(one.own for one in runs),
+        max(one.worker for one in runs),
     )
 
 

@@ -23,7 +23,7 @@ from tracks.grid import BINS
 from tracks.labels.aggregate import value_range
 from tracks.labels.arrays import BLACKLISTED, PIECE_ROWS, UNMAPPABLE, grid_arrays, row_arrays
 from tracks.labels.built import FORMAT, SPLIT_FILE, TABLE, WINDOWS_FILE
-from tracks.labels.pieces import Piece, Plan, build_piece
+from tracks.labels.pieces import Piece, Plan, build_piece, forget
 from tracks.labels.prepare import Preparation, check_files, input_files
 from tracks.labels.signals import check_signals, expanded
 from tracks.observed import LEAST_OBSERVED
@@ -57,6 +57,7 @@ def build_labels(
     if out.suffix != ".zarr":
         raise UsageError(f"a label set is a folder whose name ends in .zarr, and {out} does not")
     check_folder(out.parent, str(out))
+    forget()
     check_files(recipe)
     sizes = read_sizes(recipe.genome)
     chosen = _chosen(recipe, sizes)
@@ -210,9 +211,12 @@ def _finish(
             shutil.copyfile(recipe.split, plan.folder / SPLIT_FILE)
         write_text(plan.folder / TABLE, json.dumps(table, indent=1) + "\n")
         shutil.rmtree(plan.folder / "prepared", ignore_errors=True)
-        (plan.folder / "digest").unlink()
+        replaced = out.with_name(f".{out.name}.replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(replaced)
         plan.folder.rename(out)
+        (out / "digest").unlink()
+        shutil.rmtree(replaced, ignore_errors=True)
     except OSError as error:
         raise TracksError(f"cannot write {out}: {error.strerror}") from error

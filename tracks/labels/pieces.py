@@ -23,7 +23,7 @@ from tracks.labels.arrays import (
     row_arrays,
 )
 from tracks.labels.lift import read_lift
-from tracks.labels.signals import Signal, TrackInputs, bin_values
+from tracks.labels.signals import Signal, TrackInputs, bin_values, forget_files
 from tracks.liftover.lift import all_places
 
 if TYPE_CHECKING:
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 # Opened once in each process.
 _grid_arrays, _row_arrays = lru_cache(maxsize=8)(grid_arrays), lru_cache(maxsize=4)(row_arrays)
+
+
+def forget() -> None:
+    """Drop what earlier work in this process opened: files and folders may have changed since."""
+    forget_files()
+    for cached in (_grid_arrays, _row_arrays, _genome, read_lift):
+        cached.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,11 @@ _reader = lru_cache(maxsize=256)(BigWigReader)
 """One handle a file and process, since each piece of work reads all files."""
 
 
+def forget_files() -> None:
+    """Drop the handles of earlier work in this process: the files may have changed since."""
+    _reader.cache_clear()
+
+
 @dataclass(frozen=True)
 class Signal:
     """A signal on a genome: for each chromosome that it has, the bigWig file and the name there."""

@@ -159,6 +159,42 @@ def test_every_aggregation_is_that_of_its_bases(built: BuiltLabels, name: str, c
     assert np.isfinite(labels[:, at]).any()
 
 
+CLIP, SOFT, SCALE = 6.0, 3.0, 0.5
+
+
+@pytest.mark.parametrize("mode", ["sum", "sum_sqrt", "mean", "mean_sqrt", "median", "max", "peak"])
+def test_basenjis_pooling_modes(files: Path, genome: Path, tmp_path: Path, mode: str) -> None:
+    """By facts/seed_systems.md 1.1: bases times scale, pooled, rooted, clipped softly, clipped hard."""
+    depth = {chrom: np.abs(np.nan_to_num(bases)) for chrom, bases in SIGNAL.items()}
+    write_bigwig_of(files / "depth.bw", depth)
+    pooling, _, root = mode.partition("_")
+    steps: list[dict[str, object]] = (
+        [{"scale": SCALE}, {"kind": "power", "exponent": 0.5}] if root else [{"scale": SCALE}]
+    )
+    steps += [{"kind": "soft_clip", "threshold": SOFT}, {"kind": "clip", "low": -CLIP, "high": CLIP}]
+    if pooling == "peak":
+        # Of the scaled mean; a root comes out of four times it.
+        steps = [{"scale": SCALE**0.5}, {"kind": "clip", "low": 0.0, "high": 1.0}]
+        depth = {chrom: bases / 100 for chrom, bases in depth.items()}
+        write_bigwig_of(files / "depth.bw", depth)
+    made = track("depth", signal="depth.bw", aggregate=pooling, transform=steps)
+    build_labels(load_recipe(recipe_file(files, genome, made)), tmp_path / "labels.zarr", processes=1)
+    labels = BuiltLabels(tmp_path / "labels.zarr")
+    pool = {"sum": np.sum, "mean": np.mean, "median": np.median, "max": np.max, "peak": np.mean}[pooling]
+    for chrom, bases in depth.items():
+        whole = len(bases) // BIN
+        found, _, masked = grid(labels, chrom)
+        pooled = pool(SCALE * bases[: whole * BIN].astype(np.float64).reshape(whole, BIN), axis=1)
+        if root:
+            pooled = -1 + np.sqrt(1 + pooled)
+        if pooling == "peak":
+            pooled = np.clip(np.sqrt(4 * pooled), 0, 1)
+        else:
+            pooled = np.where(pooled > SOFT, SOFT - 1 + np.sqrt(np.maximum(pooled - SOFT, 0) + 1), pooled)
+            pooled = np.clip(pooled, -CLIP, CLIP)
+        np.testing.assert_allclose(found[:whole, 0], np.where(masked[:whole], np.nan, pooled), rtol=1e-5)
+
+
 def test_what_the_table_says(built: BuiltLabels) -> None:
     assert built.name == "small"
     assert built.chrom_sizes == SIZES
@@ -268,6 +304,16 @@ def test_a_finished_one_is_not_built_again(
     assert "is of another recipe or of other files" in refused.output
     assert cli("labels", "build", other, "-o", out, "--overwrite", "--processes", 1).exit_code == 0
     assert len(BuiltLabels(out).targets) == 3
+
+
+def test_a_process_builds_again_what_has_changed(files: Path, genome: Path, tmp_path: Path) -> None:
+    recipe = recipe_file(tmp_path, genome, track("steps", signal="steps.bw"))
+    for value in (1, 2):
+        bases = {chrom: np.full(length, value, np.float32) for chrom, length in SIZES.items()}
+        write_bigwig_of(tmp_path / "steps.bw", bases)
+        build_labels(load_recipe(recipe), tmp_path / "labels.zarr", processes=1, overwrite=True)
+        labels, _, masked = grid(BuiltLabels(tmp_path / "labels.zarr"), "chr2")
+        assert (labels[~masked] == value).all()
 
 
 def test_a_killed_build_goes_on(files: Path, genome: Path, tmp_path: Path) -> None:
