@@ -36,7 +36,7 @@ _SAMPLE = 12
 def write_signal(path: Path, bases: int, dense: bool, seed: int) -> None:
     """Write one bigWig of a chromosome: a value every 25 bases, or single bases about 100 apart."""
     rng = np.random.default_rng(seed)
-    with BigWigWriter(path, {"chr1": bases}, 10 * BIN) as writer:
+    with BigWigWriter(path, {"chr1": bases}) as writer:
         for start in range(0, bases, _STEP * 4):
             end = min(start + _STEP * 4, bases)
             starts = np.arange(-(-start // 25) * 25, end - 25, 25)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _READ_PIECE = 1 << 20
-_FIRST_ZOOM = 10 * BIN
 
 # The first four bytes, in either byte order (Kent et al. 2010, supplement).
 _KINDS = {MAGIC: "bigWig", 0x8789F2EB: "bigBed"}
@@ -79,7 +78,7 @@ def write_bigwig(path: Path, chrom_sizes: Mapping[str, int], pieces: Iterable[Bi
         raise TracksError(
             f"cannot write the bigWig {path}: {too_long} is too long for the format (4,294,967,295 bases)"
         )
-    with written_beside(path) as beside, BigWigWriter(beside, chrom_sizes, _FIRST_ZOOM) as writer:
+    with written_beside(path) as beside, BigWigWriter(beside, chrom_sizes) as writer:
         for piece in in_order(pieces, chrom_sizes):
             writer.add(piece.chrom, *runs(piece, chrom_sizes[piece.chrom]))
         if not writer.bases:

@@ -16,12 +16,19 @@ from typing import IO, TYPE_CHECKING, Self
 
 import numpy as np
 
+from tracks.grid import BIN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
 MAGIC = 0x888FFC26
+
+BIN_ZOOM = 10 * BIN
+"""Bases of a record of the finest zoom level where values are those of bins."""
+BASE_ZOOM = 160
+"""The same where values are those of single bases."""
 
 _CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
 _ROWS = 1024
@@ -149,7 +156,7 @@ class BigWigWriter:
     What is held in memory: one block a level, and 48 bytes for every block written.
     """
 
-    def __init__(self, path: Path, chrom_sizes: Mapping[str, int], first_zoom: int) -> None:
+    def __init__(self, path: Path, chrom_sizes: Mapping[str, int], first_zoom: int = BIN_ZOOM) -> None:
         self._ids = {chrom: at for at, chrom in enumerate(chrom_sizes)}
         self._chrom = -1
         self._summary = np.array([[0, 0, 0, np.inf, -np.inf, 0, 0]])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tracks.bam.alignments import TILE, Alignments, ReadFilter, check_alignments, tiles
-from tracks.bigwig_writer import BigWigWriter
+from tracks.bigwig_writer import BASE_ZOOM, BigWigWriter
 from tracks.chroms import match_chroms
 from tracks.errors import TracksError, UsageError, first_few
 from tracks.files import check_absent, check_folder, written_beside
@@ -41,7 +41,6 @@ _BATCH = 1 << 18
 _READS = 1 << 14
 _TILE = TILE // 2
 _SKIP = 3
-_FIRST_ZOOM = 160
 _NO_SPANS = np.empty((0, 2), np.int64)
 
 
@@ -286,7 +285,7 @@ def coverage(
     else:
         job = replace(job, factors=(1e6 / libraries[0].reads if scale == "cpm" else scale, 1.0))
     covered = False
-    with written_beside(out) as beside, BigWigWriter(beside, sizes, _FIRST_ZOOM) as writer:
+    with written_beside(out) as beside, BigWigWriter(beside, sizes, BASE_ZOOM) as writer:
         for tile, runs in zip(parts, map_in_order(partial(_tile_runs, job), parts, processes), strict=True):
             writer.add(tile.chrom, runs.starts, runs.ends, runs.values)
             covered = covered or bool(runs.values.any())

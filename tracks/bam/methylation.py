@@ -20,7 +20,7 @@ import pysam
 from tracks.bam.alignments import tiles
 from tracks.bam.methylation_counts import ReadStats, count_tile
 from tracks.bam.methylation_sites import check_targets
-from tracks.bigwig_writer import BigWigWriter
+from tracks.bigwig_writer import BASE_ZOOM, BigWigWriter
 from tracks.errors import TracksError, UsageError
 from tracks.files import check_absent, check_folder, written_beside
 from tracks.genome_sizes import read_sizes
@@ -40,7 +40,6 @@ TILE = 1 << 19
 
 SIGNALS = ("modified", "valid", "fraction")
 
-_FIRST_ZOOM = 160
 # Values go to a bigWig in pieces of so many, whatever the tiles, so that sums in it never depend on those.
 _PIECE = 1 << 16
 # A file without any call is not read to its end before that is said.
@@ -248,7 +247,7 @@ class _Output:
         self._lines = pysam.BGZFile(str(self._table), "wb4", None)  # type: ignore[arg-type]
         finals.callback(self._lines.close)
         for path in bigwigs:
-            writer = BigWigWriter(finals.enter_context(written_beside(path)), self.chrom_sizes, _FIRST_ZOOM)
+            writer = BigWigWriter(finals.enter_context(written_beside(path)), self.chrom_sizes, BASE_ZOOM)
             finals.callback(writer.abandon)
             self._writers.append(writer)
 

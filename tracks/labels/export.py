@@ -16,7 +16,7 @@ from tracks.errors import UsageError
 from tracks.export import Written, check_output, output_path
 from tracks.files import check_absent, write_text, written_beside
 from tracks.genome_sizes import is_table, read_sizes
-from tracks.grid import BIN, bin_count
+from tracks.grid import bin_count
 from tracks.labels.built import SPLIT_FILE
 from tracks.track import Track, values_of
 from tracks.transform import Affine
@@ -33,7 +33,6 @@ _ROWS = 16
 """Rows that are read at once."""
 _OPEN = 32
 """bigWigs that are written at once: each has eleven open files."""
-_FIRST_ZOOM = 10 * BIN
 _CALLS = ("fraction", "weighted")
 PROJECT = "tracks.toml"
 
@@ -168,7 +167,7 @@ def _write_group(
                 # A bigWig without a value is no bigWig that other programs open, so it is begun at the first value.
                 if at not in writers:
                     beside = finals.enter_context(written_beside(output_path(out, columns[at], "bigwig")))
-                    writers[at] = closing.enter_context(BigWigWriter(beside, sizes, _FIRST_ZOOM))
+                    writers[at] = closing.enter_context(BigWigWriter(beside, sizes))
                 writers[at].add(piece.chrom, *found)
             done += len(piece.labels)
             yield done

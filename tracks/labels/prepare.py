@@ -14,7 +14,6 @@ from tracks.chroms import plain_name
 from tracks.errors import TracksError, UsageError
 from tracks.files import write_text, written_beside
 from tracks.genome_sizes import read_sizes
-from tracks.grid import BIN
 from tracks.labels.lift import read_lift
 from tracks.labels.signals import Signal, TrackInputs, expanded, open_elsewhere, open_signal
 from tracks.liftover.files import lift_bigwig
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tracks.labels.recipe import ChainFile, Recipe, TrackRecipe
 
 _BIGWIG_SUFFIXES = (".bw", ".bigwig")
-_FIRST_ZOOM = 10 * BIN
 
 
 def is_bigwig(path: Path, form: str = "") -> bool:
@@ -171,7 +169,7 @@ class Preparation:
         signal = open_signal(path, sizes)
 
         def write(out: Path) -> Sequence[str]:
-            with written_beside(out) as beside, BigWigWriter(beside, sizes, _FIRST_ZOOM) as writer:
+            with written_beside(out) as beside, BigWigWriter(beside, sizes) as writer:
                 for chrom in sizes:
                     for runs in signal.runs(chrom, 0, sizes[chrom]):
                         writer.add(chrom, runs.starts, runs.ends, runs.values)
@@ -195,7 +193,7 @@ class Preparation:
         sizes = {chrom: size for chrom, size in read_lift(lift).source_sizes.items() if plain_name(chrom) in named}
 
         def write_everything(out: Path) -> Sequence[str]:
-            with written_beside(out) as beside, BigWigWriter(beside, sizes, _FIRST_ZOOM) as writer:
+            with written_beside(out) as beside, BigWigWriter(beside, sizes) as writer:
                 for chrom, length in sizes.items():
                     everything = Runs.of([0], [length], [1.0])
                     writer.add(chrom, everything.starts, everything.ends, everything.values)

@@ -18,13 +18,12 @@ from tracks.bigwig_writer import BigWigWriter
 from tracks.chroms import match_chroms, plain_name
 from tracks.errors import TracksError, UsageError, first_few
 from tracks.files import check_folder, written_beside
-from tracks.grid import BIN
 from tracks.liftover.layouts import BEDGRAPH, Layout
 from tracks.liftover.lift import COLLIDES, LEFT_OUT, UNMAPPED, Lost, Pieces, Route, collisions, lift_intervals, merged
+from tracks.liftover.piece_spool import PieceSpool
 from tracks.liftover.report import LiftReport, LostFile, Tally
 from tracks.liftover.rows import RowFile
 from tracks.liftover.segments import Segments
-from tracks.liftover.spool import PieceSpool
 from tracks.liftover.text import SortedText, piece_lines, site_lines
 from tracks.runs import Runs
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from tracks.liftover.rows import Rows
 
-_FIRST_ZOOM = 10 * BIN
 _MOST_NEIGHBOURS = 0.05
 """Fewer neighbours than this fraction are errors in a table of CpGs: in the IMR90 data of bsseq it is 0.009%."""
 
@@ -155,7 +153,7 @@ def lift_bigwig(
                 spool.add(number, pieces, runs.values[pieces.of])
                 progress(done + int(runs.ends[-1]), total)
             done += reader.chrom_sizes[chrom]
-        with BigWigWriter(beside, job.sizes, _FIRST_ZOOM) as writer:
+        with BigWigWriter(beside, job.sizes) as writer:
             for chrom, runs in _joined_runs(_clean(job, spool, chroms)):
                 writer.add(chrom, runs.starts, runs.ends, runs.values)
                 progress(done + int(done * job.tally.lifted / max(job.tally.source, 1)), total)

@@ -9,7 +9,8 @@ import numpy as np
 import pysam
 
 from tracks.liftover.lift import Pieces, merge_plan
-from tracks.liftover.spool import Spool, by_tile
+from tracks.liftover.piece_spool import TILE
+from tracks.spool import Spool, by_tile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ class SortedText:
 
     def add(self, lines: Lines) -> None:
         """Keep lines."""
-        for chrom, tile, here in by_tile(lines.targets, lines.starts):
+        for chrom, tile, here in by_tile(lines.targets, lines.starts, TILE):
             texts = [lines.texts[at] for at in here.tolist()]
             self._spool.add(chrom, tile, (lines.starts[here], lines.ends[here], texts))
 

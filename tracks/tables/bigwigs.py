@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -12,9 +13,8 @@ from tracks.bigwig_writer import BigWigWriter, cut
 from tracks.chroms import match_chroms, plain_name
 from tracks.errors import TracksError, UsageError, first_few
 from tracks.files import written_beside
-from tracks.grid import BIN
 from tracks.tables.reader import read_blocks
-from tracks.tables.spool import TILE, Spool
+from tracks.tables.row_spool import TILE, RowSpool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _RUN = np.dtype([("start", "<u4"), ("end", "<u4"), ("value", "<f4")])
 _SPAN = np.dtype([("start", "<u4"), ("end", "<u4")])
 _CALLS = np.dtype([("start", "<u4"), ("modified", "<u4"), ("valid", "<u4")])
-_FIRST_ZOOM = 10 * BIN
 _PIECE = 1 << 17
 
 
@@ -93,7 +92,7 @@ def signal_to_bigwig(path: Path, table: TableFormat, genome_sizes: Mapping[str, 
     if role is None:
         raise UsageError(f"{path}: {table.kind} has no value; a signal is a bedGraph or a table with a column 'value'")
     chroms, order, missing = _Chroms(path, genome_sizes), _Order(path), 0
-    with Spool(out.parent, _RUN) as spool:
+    with RowSpool(out.parent) as spool:
         for whole in read_blocks(path, table, [role]):
             block, numbers = chroms.known(whole)
             order.check(block, numbers)
@@ -103,11 +102,11 @@ def signal_to_bigwig(path: Path, table: TableFormat, genome_sizes: Mapping[str, 
             rows = np.empty(int(kept.sum()), _RUN)
             rows["start"], rows["end"], rows["value"] = block.starts[kept], block.ends[kept], values[kept]
             spool.add(numbers[kept], rows)
-        notes = chroms.notes()
-        with written_beside(out) as beside, BigWigWriter(beside, genome_sizes, _FIRST_ZOOM) as writer:
-            for at, chrom in enumerate(genome_sizes):
-                for rows in spool.tiles(at):
-                    _add(writer, chrom, rows["start"].astype(np.int64), rows["end"].astype(np.int64), rows["value"])
+        notes, names = chroms.notes(), list(genome_sizes)
+        with written_beside(out) as beside, BigWigWriter(beside, genome_sizes) as writer:
+            for at, rows in spool.tiles():
+                starts, ends = rows["start"].astype(np.int64), rows["end"].astype(np.int64)
+                _add(writer, names[at], starts, ends, rows["value"])
             _check_written(writer, path, "no row has a value")
     if missing:
         notes.append(f"{path}: {missing:,} rows without a value are left out")
@@ -166,7 +165,7 @@ def intervals_to_bigwig(
         raise UsageError(f"{path}: {table.kind} has no column of names to choose '{name}' by")
     pattern = _compiled(path, name)
     chroms, found = _Chroms(path, genome_sizes), dict[str, None]()
-    with Spool(out.parent, _SPAN) as spool:
+    with RowSpool(out.parent) as spool:
         for whole in read_blocks(path, table, ["name"] if name is not None else []):
             block, numbers = chroms.known(whole)
             if pattern is not None:
@@ -178,16 +177,16 @@ def intervals_to_bigwig(
             rows = np.empty(len(starts), _SPAN)
             rows["start"], rows["end"] = starts, ends
             spool.add(numbers[owner], rows)
-        notes = chroms.notes()
-        with written_beside(out) as beside, BigWigWriter(beside, genome_sizes, _FIRST_ZOOM) as writer:
-            for at, chrom in enumerate(genome_sizes):
+        notes, ours = chroms.notes(), list(genome_sizes)
+        with written_beside(out) as beside, BigWigWriter(beside, genome_sizes) as writer:
+            for at, tiles in itertools.groupby(spool.tiles(), key=lambda tile: tile[0]):
                 last = np.empty((2, 0), np.int64)
-                for rows in spool.tiles(at):
+                for _, rows in tiles:
                     starts, ends = _union(*np.append(last, [rows["start"], rows["end"]], axis=1))
                     # The last one may go on in the next tile.
                     last = np.array([starts[-1:], ends[-1:]])
-                    _add(writer, chrom, starts[:-1], ends[:-1], np.ones(len(starts) - 1, np.float32))
-                _add(writer, chrom, last[0], last[1], np.ones(last.shape[1], np.float32))
+                    _add(writer, ours[at], starts[:-1], ends[:-1], np.ones(len(starts) - 1, np.float32))
+                _add(writer, ours[at], last[0], last[1], np.ones(1, np.float32))
             _check_written(writer, path, f"no interval's name begins with '{name}'; there are {first_few(list(found))}")
     return tuple(notes)
 
@@ -238,7 +237,7 @@ def counts_to_bigwigs(
     roles: list[str] = ["modified", "unmodified", "valid", "fraction", "percent", "code", "context"]
     # Eleven columns, as ENCODE has them, hold no count of modified calls.
     optional: list[str] = ["modified"] if table.kind == "bedmethyl" else []
-    with Spool(modified_out.parent, _CALLS) as spool:
+    with RowSpool(modified_out.parent) as spool:
         for whole in read_blocks(path, table, roles, optional):
             block, numbers = chroms.known(whole)
             if "context" in block.text:
@@ -300,23 +299,21 @@ def _calls(path: Path, block: Block) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write_calls(
-    path: Path, spool: Spool, genome_sizes: Mapping[str, int], modified_out: Path, valid_out: Path
+    path: Path, spool: RowSpool, genome_sizes: Mapping[str, int], modified_out: Path, valid_out: Path
 ) -> None:
+    names = list(genome_sizes)
     with ExitStack() as stack:
         writers = {
-            column: stack.enter_context(
-                BigWigWriter(stack.enter_context(written_beside(out)), genome_sizes, _FIRST_ZOOM)
-            )
+            column: stack.enter_context(BigWigWriter(stack.enter_context(written_beside(out)), genome_sizes))
             for column, out in (("modified", modified_out), ("valid", valid_out))
         }
-        for at, chrom in enumerate(genome_sizes):
-            for rows in spool.tiles(at):
-                rows = rows[np.argsort(rows["start"], kind="stable")]
-                first = np.flatnonzero(np.diff(rows["start"].astype(np.int64), prepend=-1))
-                starts = rows["start"][first].astype(np.int64)
-                for column, writer in writers.items():
-                    sums = np.add.reduceat(rows[column], first, dtype=np.int64).astype(np.float32)
-                    _add(writer, chrom, starts, starts + 1, sums)
+        for at, rows in spool.tiles():
+            rows = rows[np.argsort(rows["start"], kind="stable")]
+            first = np.flatnonzero(np.diff(rows["start"].astype(np.int64), prepend=-1))
+            starts = rows["start"][first].astype(np.int64)
+            for column, writer in writers.items():
+                sums = np.add.reduceat(rows[column], first, dtype=np.int64).astype(np.float32)
+                _add(writer, names[at], starts, starts + 1, sums)
         _check_written(writers["valid"], path, "no row has a call")
 
 

@@ -40,7 +40,7 @@ def binned(bases: np.ndarray, function: Callable[..., np.ndarray], bins: int, or
 
 def write_bigwig_of(path: Path, bases: dict[str, np.ndarray], sizes: dict[str, int] | None = None) -> Path:
     """Write values of single bases as a bigWig of runs."""
-    with BigWigWriter(path, sizes or {chrom: len(values) for chrom, values in bases.items()}, 10 * BIN) as writer:
+    with BigWigWriter(path, sizes or {chrom: len(values) for chrom, values in bases.items()}) as writer:
         for chrom, values in bases.items():
             edges = np.flatnonzero(np.diff(values, prepend=np.nan, append=np.nan) != 0)
             starts, ends = edges[:-1], edges[1:]

@@ -19,7 +19,7 @@ from pyliftover import LiftOver
 from tests.tracks.liftover.made import SOURCE_SIZES, TARGET_SIZES, Chain, chain_lists, chain_text
 from tracks.bigwig_writer import BigWigWriter
 from tracks.errors import TracksError, UsageError
-from tracks.liftover import spool
+from tracks.liftover import piece_spool
 from tracks.liftover.chains import read_chains
 from tracks.liftover.files import lift_bigwig, lift_counts, lift_rows
 from tracks.liftover.layouts import BED, BEDGRAPH, BEDMETHYL, bed_layout, counts_layout, guess_kind
@@ -111,7 +111,7 @@ def test_a_signal_is_lifted_base_by_base(
     made: list[Chain],
     edges: dict[str, list[int]],
 ) -> None:
-    monkeypatch.setattr(spool, "TILE", 64)
+    monkeypatch.setattr(piece_spool, "TILE", 64)
     folder = tmp_path_factory.mktemp("signal")
     runs = {
         chrom: [(start, end, float(number % 3)) for number, (start, end) in enumerate(itertools.pairwise(places))]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.tracks.tables.conftest import SIZES, Runs
 from tracks.errors import TracksError, UsageError
 from tracks.tables import TableFormat, counts_to_bigwigs, guess_format, intervals_to_bigwig, reader, signal_to_bigwig
-from tracks.tables.spool import TILE
+from tracks.tables.row_spool import TILE
 
 Write = Callable[[str, str], Path]
 Read = Callable[[Path], Runs]

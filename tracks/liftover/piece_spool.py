@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tracks.bigwig_writer import cut
 from tracks.liftover.lift import Pieces
+from tracks.spool import Spool, by_tile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,43 +16,6 @@ if TYPE_CHECKING:
 
 TILE = 1 << 19
 """Bases of a target in one tile: with a value at each base, sorting one takes about 100 MB."""
-
-
-def by_tile(targets: np.ndarray, starts: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Yield each chromosome and tile that holds starts, and which ones (int64), in the order that they come in."""
-    keys = (targets.astype(np.int64) << 32) + starts // TILE
-    order = np.argsort(keys, kind="stable")
-    bounds = np.flatnonzero(np.diff(keys[order], prepend=-1))
-    for first, last in itertools.pairwise([*bounds.tolist(), len(order)]):
-        key = int(keys[order[first]])
-        yield key >> 32, key & 0xFFFFFFFF, order[first:last]
-
-
-class Spool:
-    """Items of chromosomes' tiles, in files of a folder of our own; they come back in the order they were added."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir()
-        self._keys: set[tuple[int, int]] = set()
-
-    def add(self, chrom: int, tile: int, item: Any) -> None:
-        """Keep an item."""
-        self._keys.add((chrom, tile))
-        with (self._folder / f"{chrom}.{tile}").open("ab") as file:
-            pickle.dump(item, file, pickle.HIGHEST_PROTOCOL)
-
-    def tiles(self) -> Iterator[tuple[int, list[Any]]]:
-        """Yield the chromosome and all items of each tile, by chromosome and tile; what was read is gone."""
-        for chrom, tile in sorted(self._keys):
-            path = self._folder / f"{chrom}.{tile}"
-            items = []
-            with path.open("rb") as file:
-                while file.peek(1):
-                    items.append(pickle.load(file))
-            path.unlink()
-            yield chrom, items
-        self._keys.clear()
 
 
 class PieceSpool:
@@ -66,7 +28,7 @@ class PieceSpool:
         """Keep pieces of source chromosome ``source`` and their values float32 ``[n]``."""
         of, starts, ends = cut(pieces.starts, pieces.ends, TILE)
         parts, values = pieces.parts(of, starts, ends), values[of]
-        for chrom, tile, here in by_tile(parts.targets, parts.starts):
+        for chrom, tile, here in by_tile(parts.targets, parts.starts, TILE):
             chosen = parts[here]
             # Positions fit into 32 bits in every format that is written; the interval's number is not asked for again.
             columns = (chosen.source_starts, chosen.source_ends, chosen.starts, chosen.ends)
