@@ -106,7 +106,7 @@ def test_a_card_is_shown_and_one_of_other_weights_is_named(
             "a.txt",
             b"hello\n",
             1,
-            "a.txt: it is not a bigWig file; tracks info describes bigWig files and model folders",
+            "a.txt: it is not a bigWig file; tracks info describes bigWig files, label sets and model folders",
         ),
         ("a.bb", 0x8789F2EB.to_bytes(4, "little") + bytes(99), 1, "it is a bigBed file, not a bigWig"),
         ("folder", b"", 2, "is not a model folder: it holds no model.json"),

@@ -17,7 +17,7 @@ _COMMANDS = {
     "data": "Fetch and prepare real data to train and look at.",
     "demo": "Open observed and predicted tracks of real data in the browser.",
     "evaluate": "Score models against observed tracks: a table and a page with figures.",
-    "info": "Say what a model folder or a bigWig file is.",
+    "info": "Say what a model folder, a label set or a bigWig file is.",
     "labels": "Build, check and export label sets: observed tracks in 128-bp bins.",
     "liftover": "Carry tracks, BED files and counts to another genome build.",
     "methylation": "Count the modified bases of a BAM file along the genome.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,27 +16,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracks.bigwig import BigWigSummary
+    from tracks.labels.built import BuiltLabels
 
 
 @click.command("info")
 @click.argument("path", metavar="FILE_OR_MODEL", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def command(path: Path, as_json: bool) -> None:
-    """Say what a model folder or a bigWig file is.
+    """Say what a model folder, a label set or a bigWig file is.
 
     For a model: its tracks with units, its architecture and digest, how it was trained, and its accuracy on
-    held-out blocks beside the baselines. For a bigWig: its chromosomes, how much of them has a value, the range and
+    held-out blocks beside the baselines. For a label set: its tracks, what each was made of, and its windows (tracks
+    labels check also reads the labels). For a bigWig: its chromosomes, how much of them has a value, the range and
     mean of the values, and its zoom levels.
 
     \b
     Examples:
       tracks info mymodel/
       tracks info out/cpg_methylation_imr90.bw
+      tracks info labels.zarr
       tracks info mymodel/ --json
     """
     if not path.exists():
         raise UsageError(f"there is no file or folder {path}")
-    if path.is_dir():
+    if path.suffix == ".zarr":
+        from tracks.labels.built import BuiltLabels
+
+        labels = BuiltLabels(path)
+        facts = labels_facts(labels)
+        lines = _labels_lines(labels)
+    elif path.is_dir():
         facts = model_facts(path)
         lines = _model_lines(facts, path)
     else:
@@ -44,7 +54,7 @@ def command(path: Path, as_json: bool) -> None:
         try:
             summary = summarise_bigwig(path)
         except TracksError as error:
-            raise TracksError(f"{error}; tracks info describes bigWig files and model folders") from error
+            raise TracksError(f"{error}; tracks info describes bigWig files, label sets and model folders") from error
         facts = bigwig_facts(summary)
         lines = _bigwig_lines(path, summary)
     if as_json:
@@ -85,6 +95,45 @@ def _bigwig_lines(path: Path, summary: BigWigSummary) -> Iterator[str]:
     )
     yield f"  values       {summary.minimum:.6g} to {summary.maximum:.6g}, mean {summary.mean:.6g}"
     yield f"  zoom levels  {', '.join(f'{level:,} bp' for level in summary.zoom_levels) or 'none'}"
+
+
+def labels_facts(labels: BuiltLabels) -> dict[str, Any]:
+    """Return what a label set is, as JSON-ready values; ``windows`` counts those of each fold."""
+    return {
+        "kind": "labels",
+        "name": labels.name,
+        "recipe": labels.recipe,
+        "genome": labels.genome,
+        "digest": labels.digest,
+        "grid": list(labels.grid_chroms),
+        "windows": dict(Counter(window.fold for window in labels.windows)),
+        "given_windows": labels.has_rows,
+        "tracks": [
+            {
+                **target.track.to_json(),
+                "window_transform": target.window_track.to_json()["transform"],
+                "aggregation": target.aggregation,
+                "sources": list(target.sources),
+            }
+            for target in labels.targets
+        ],
+        "notes": list(labels.notes),
+    }
+
+
+def _labels_lines(labels: BuiltLabels) -> Iterator[str]:
+    from tracks.errors import first_few
+
+    yield f"labels {labels.name} ({labels.recipe} recipe), of {labels.genome}"
+    yield f"  grid         {first_few(labels.grid_chroms, 8) or 'none'}"
+    folds = Counter(window.fold for window in labels.windows)
+    counts = ", ".join(f"{count:,} {fold}" for fold, count in folds.items())
+    yield f"  windows      {counts or 'none'}{' (given)' if labels.has_rows else ''}"
+    for target in labels.targets:
+        made_of = ", ".join(target.sources)
+        yield f"  track        {target.track.name}: {target.track.unit}, {target.aggregation} of {made_of}"
+    for note in labels.notes:
+        yield f"  note         {note}"
 
 
 def model_facts(folder: Path) -> dict[str, Any]:

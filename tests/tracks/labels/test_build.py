@@ -207,6 +207,16 @@ def test_what_the_table_says(built: BuiltLabels) -> None:
     assert built.windows == ()
 
 
+def test_info_says_what_a_label_set_is(built: BuiltLabels, cli: Callable[..., Result]) -> None:
+    shown = cli("info", built.path)
+    assert shown.exit_code == 0
+    assert "  grid         chr2, chr10\n  windows      none\n" in shown.output
+    assert "  track        fraction: z, fraction of modified.bw, valid.bw\n" in shown.output
+    facts = json.loads(cli("info", built.path, "--json").output)
+    assert [track["name"] for track in facts["tracks"]] == NAMES
+    assert facts["digest"] == built.digest
+
+
 def test_processes_and_pieces_make_no_difference(built: BuiltLabels, files: Path, genome: Path, tmp_path: Path) -> None:
     recipe = load_recipe(recipe_file(files, genome, *ALL, head="[mask]\nblacklist = ['bad.bed']"))
     build_labels(recipe, tmp_path / "again.zarr", processes=1)
