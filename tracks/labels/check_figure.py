@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from tracks.errors import UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_CHROMS = 30
 _WARNING = "#b5179e"
+_DASHES = (0, (4, 3))
 _ROW = 1.45
 """Inches."""
 
@@ -37,11 +39,12 @@ def draw_check(facts: LabelFacts, path: Path) -> None:
             _histogram(left, track)
             _coverage(right, facts, track, chroms)
         handles = [
+            Line2D([], [], color=INK, linewidth=0.8, linestyle=_DASHES, label="median"),
             Patch(color=SOFT, label="with a label (in the track's colour)"),
             Patch(color=FAINT, label="masked"),
             Patch(facecolor="white", edgecolor=SOFT, linewidth=0.7, label="missing"),
         ]
-        figure.legend(handles=handles, loc="outside upper right", ncols=3)
+        figure.legend(handles=handles, loc="outside upper right", ncols=4)
         figure.suptitle(f"Labels of {facts.name}", x=0.01, ha="left", fontsize=11, fontweight="bold")
         figure.savefig(beside, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
 
@@ -59,7 +62,7 @@ def _histogram(axes: Axes, track: TrackFacts) -> None:
     room = 0.0 if shown.high > shown.low else 0.5 * max(abs(shown.low), 1.0)
     edges = np.linspace(shown.low - room, shown.high + room, len(shown.counts) + 1)
     axes.stairs(shown.counts, edges, fill=True, color=track.color)
-    axes.axvline(track.quantiles["0.5"], color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axvline(track.quantiles["0.5"], color=INK, linewidth=0.8, linestyle=_DASHES)
     axes.set_ylim(bottom=0)
     if shown.beyond:
         share = max(shown.beyond / track.labelled, 0.001)
@@ -77,7 +80,7 @@ def _coverage(axes: Axes, facts: LabelFacts, track: TrackFacts, chroms: list[int
     axes.bar(places, labelled, 0.8, color=track.color)
     axes.bar(places, masked, 0.8, bottom=1 - masked, color=FAINT)
     axes.set_xticks(places, [facts.chroms[at].chrom.removeprefix("chr") for at in chroms], fontsize=6.5)
-    axes.set_xlim(-0.6, max(len(chroms), 8) - 0.4)
+    axes.set_xlim(-0.6, max(len(chroms), 4) - 0.4)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.tick_params(length=2)
