@@ -156,6 +156,7 @@ class BigWigReader:
             last = start
             for first in range(0, len(blocks), _BATCH):
                 found = _cut(self._decoded(blocks[first : first + _BATCH]), start, end)
+                self._release()
                 if not len(found):
                     continue
                 backwards = found.starts[0] < last or (found.ends <= found.starts).any()
@@ -166,6 +167,11 @@ class BigWigReader:
                 yield found if kept.all() else Runs(found.starts[kept], found.ends[kept], found.values[kept])
         except _DAMAGE as error:
             raise self._damaged(str(error)) from error
+
+    def _release(self) -> None:
+        """Let go of the pages that were read: they stay in the system's cache, and are not this process's memory."""
+        if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def _blocks(self, at: int, chrom: int, start: int, end: int) -> Iterator[np.ndarray]:
         """Offset and size of the blocks that may touch a span, int64 ``[n, 2]`` a leaf of the index."""

@@ -38,10 +38,14 @@ def match_chroms(found: Mapping[str, int | None] | Iterable[str], genome: Mappin
     lengths: dict[str, int | None] = dict(found) if isinstance(found, Mapping) else dict.fromkeys(found)
     by_plain: dict[str, list[str]] = {}
     for name in lengths:
-        by_plain.setdefault(plain_name(name), []).append(name)
+        # A name that the genome has too is that chromosome, and no other one's.
+        if name not in genome:
+            by_plain.setdefault(plain_name(name), []).append(name)
     matched: dict[str, str] = {}
     for chrom in genome:
         alike = by_plain.get(plain_name(chrom), [])
+        if chrom in lengths:
+            alike = [name for name in lengths if name == chrom or name in alike]
         if not alike:
             continue
         if len(alike) > 1:

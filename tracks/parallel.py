@@ -39,7 +39,12 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
     waiting: deque[Future[_Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            # A worker may begin with this; it inherits that Ctrl-C waits until it has learnt to ignore it.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                waiting.append(pool.submit(function, item))
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             if len(waiting) >= _LOOK_AHEAD * processes:
                 yield waiting.popleft().result()
         while waiting:

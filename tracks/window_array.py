@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from zarr.abc.codec import BytesBytesCodec
 
 
+MAKING = ".making-"
+"""How the names of folders begin in which an array is made, which a killed process may leave."""
+
+
 class WindowArray:
     """Windows of one shape, ``chunk``, stacked along its first axis; several processes may read and write at once.
 
@@ -58,7 +62,7 @@ class WindowArray:
     def _create(self, shape: tuple[int, ...]) -> None:
         # Made aside and renamed, so that two processes that start at once cannot see half an array's metadata.
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.folder.parent) as aside:
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=MAKING) as aside:
             zarr.create_array(
                 aside,
                 shape=shape,
@@ -97,5 +101,7 @@ class WindowArray:
         known = np.zeros(self._windows, bool)
         chunks = self.folder / "c"
         if chunks.is_dir():
-            known[[int(entry.name) for entry in chunks.iterdir() if self._chunk(entry.name).exists()]] = True
+            # What a killed process was writing lies there under another name.
+            written = [entry.name for entry in chunks.iterdir() if entry.name.isdecimal()]
+            known[[int(name) for name in written if self._chunk(name).exists()]] = True
         return known

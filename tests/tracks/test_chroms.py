@@ -28,6 +28,13 @@ def test_two_names_for_one_are_refused(found: dict[str, int] | list[str]) -> Non
         match_chroms(found, GENOME, "a.bw")
 
 
+def test_equal_names_come_first() -> None:
+    """A genome may have both chrM and chrMT, or 1 and chr1."""
+    genome = {"chrM": 16_571, "chrMT": 16_569}
+    names = match_chroms({"chrMT": 16_569, "chrM": 16_571}, genome, "a.bw")
+    assert names == ChromNames({"chrM": "chrM", "chrMT": "chrMT"})
+
+
 def test_another_build_is_refused_with_both_lengths() -> None:
     with pytest.raises(UsageError, match=r"its 2 has 1,234 bases, the genome's chr2 900"):
         match_chroms({"1": 1_000, "2": 1_234}, GENOME, "a.bw")

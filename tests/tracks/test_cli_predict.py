@@ -326,7 +326,7 @@ def test_ctrl_c_while_predicting_and_going_on(cli: Cli, whole: Path, given: tupl
     assert interrupted(arguments, _SLOW_PREDICTION, lambda: any(store.rglob("c/*/0"))) == (
         130,
         "",
-        "\ntracks: interrupted; no unfinished file was kept\n",
+        "\ntracks: interrupted; nothing unfinished has its final name\n",
     )
     assert not out.exists()
     result = cli(*arguments)
@@ -346,7 +346,7 @@ def test_ctrl_c_while_writing(given: tuple[object, ...], shared_store: Path, who
         arguments, _SLOW_WRITING, lambda: any("lmnb1" in path.name for path in out.glob(".*.partial.*"))
     )
     assert (code, stdout) == (130, "")
-    assert stderr.splitlines()[-1] == "tracks: interrupted; no unfinished file was kept"
+    assert stderr.splitlines()[-1] == "tracks: interrupted; nothing unfinished has its final name"
     assert "Traceback" not in stderr
     assert list(out.iterdir()) == []
 

@@ -55,7 +55,7 @@ class _LazyGroup(click.Group):
             click.echo(f"tracks: error: {error}", err=True)
             sys.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            click.echo("tracks: interrupted; no unfinished file was kept", err=True)
+            click.echo("tracks: interrupted; nothing unfinished has its final name", err=True)
             sys.exit(130)
 
 

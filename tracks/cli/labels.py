@@ -41,7 +41,8 @@ def build(recipe: Path, out: Path, kind: Kind, data: Path | None, processes: int
 
     bigWig, bedGraph, BED, bedMethyl and tables of counts become labels of 128-bp bins: on the grid of whole
     chromosomes, in the windows of a BED file, or both. Beside each label stands the valid count behind it (bases, or
-    calls); where that is too small, or the bin is masked, the label is missing. All files are checked before any work.
+    calls); where that is too small, or the bin is masked, the label is missing. Files that
+    are missing, of another genome build or of another kind are all named before any work.
 
     A build that was stopped goes on where it was, and one that is finished is not done again. The label set trains
     heads (tracks train --head --labels labels.zarr), is evaluated against (tracks evaluate --labels), checked

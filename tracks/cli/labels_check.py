@@ -37,13 +37,14 @@ def command(path: Path, out: Path | None, as_json: bool, strict: bool, overwrite
     import dataclasses
 
     from tracks.cli.progress import bar
-    from tracks.files import check_absent
+    from tracks.files import check_absent, check_folder
     from tracks.labels.built import BuiltLabels
     from tracks.labels.check import check_labels, fact_lines
 
     if out is not None:
         if out.suffix not in (".png", ".svg"):
             raise UsageError(f"a figure is a .png or a .svg file, and {out} is neither")
+        check_folder(out.parent, str(out))
         check_absent(out, overwrite)
     with bar("checking") as shown:
         facts = check_labels(BuiltLabels(path), shown.update)

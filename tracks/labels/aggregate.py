@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from tracks.observed import mean_of_known
 
 if TYPE_CHECKING:
     from tracks.labels.recipe import Aggregation
+    from tracks.transform import Transform
 
 _BY_VALID: tuple[Aggregation, ...] = ("mean", "covered", "fraction", "weighted")
 """Aggregations whose value is a quotient with the valid count below the line, so that bins join exactly."""
@@ -44,3 +45,17 @@ def window_values(
     else:
         means = mean_of_known(np.nan_to_num(values), known, 1, least)
     return np.where(enough, means, np.nan), total
+
+
+def labels_of(
+    values: np.ndarray, transform: Transform, stored: Literal["linear", "log2"], missing: float | None
+) -> np.ndarray:
+    """Return labels float32 of aggregated values in linear scale, same shape: the transform of the value in the
+    track's unit; where there is no value ``missing``, NaN by default, and NaN where it is infinite."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        linear = values.astype(np.float64)
+        labels = transform.forward(np.log2(linear) if stored == "log2" else linear)
+    labels = np.where(np.isfinite(values), labels, np.nan)
+    if missing is not None:
+        labels = np.where(np.isnan(values), missing, labels)
+    return labels.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The arrays of a built label set: labels, the valid count behind each, and why a bin has none.
+"""The arrays of a built label set: values, the valid count behind each, and why a bin has none.
 
 The grid of a chromosome is written in pieces of eight windows, given windows in pieces of sixteen rows; a piece is a
 Zarr chunk, and is there when its mask is, which is written last.
@@ -26,16 +26,18 @@ PIECE_ROWS = 16
 """Given windows in one piece."""
 
 UNKNOWN, BLACKLISTED, UNMAPPABLE, OBSERVED = 1, 2, 4, 8
-"""Bits of a bin's mask: too few known bases, blacklisted, unmappable; some track has a label here."""
+"""Bits of a bin's mask: too few known bases, blacklisted, unmappable; some track has a value here."""
 MASKED = UNKNOWN | BLACKLISTED | UNMAPPABLE
+UNDEFINED = np.inf
 
 
 @dataclass(frozen=True, eq=False)
 class LabelPiece:
-    """Labels float32 ``[..., tracks]`` (NaN where missing), the valid count behind each (float32, same shape), and the
-    mask's bits of each bin (uint8, without the last axis)."""
+    """Aggregated values in linear scale, float32 ``[..., tracks]`` (NaN where missing; ``UNDEFINED`` where the label is
+    NaN even if a number stands for what is missing), the valid count behind each (float32, same shape), and the mask's
+    bits of each bin (uint8, without the last axis)."""
 
-    labels: np.ndarray
+    values: np.ndarray
     valid: np.ndarray
     mask: np.ndarray
 
@@ -50,14 +52,14 @@ class LabelArrays:
         self.pieces = pieces
         codec = ZstdCodec(level=1)
         args = (codec, "the label set")
-        self._labels = WindowArray(folder / "labels", pieces, (*shape, tracks), "float32", float("nan"), *args)
+        self._values = WindowArray(folder / "values", pieces, (*shape, tracks), "float32", float("nan"), *args)
         self._valid = WindowArray(folder / "valid", pieces, (*shape, tracks), "float32", 0, *args)
         self._mask = WindowArray(folder / "mask", pieces, shape, "uint8", 0, *args)
 
     def write(self, index: int, piece: LabelPiece) -> None:
         """Keep one piece. Raises TracksError when it cannot be written."""
         try:
-            self._labels.write(index, piece.labels)
+            self._values.write(index, piece.values)
             self._valid.write(index, piece.valid)
             self._mask.write(index, piece.mask)
         except OSError as error:
@@ -68,10 +70,10 @@ class LabelArrays:
 
     def read(self, index: int) -> LabelPiece:
         """Return one piece. Raises TracksError when it is not there, or damaged."""
-        labels, valid, mask = self._labels.read(index), self._valid.read(index), self._mask.read(index)
-        if labels is None or valid is None or mask is None:
+        values, valid, mask = self._values.read(index), self._valid.read(index), self._mask.read(index)
+        if values is None or valid is None or mask is None:
             raise TracksError(f"the label set {self._mask.folder.parent} is damaged: it has no piece {index}")
-        return LabelPiece(labels, valid, mask)
+        return LabelPiece(values, valid, mask)
 
     def known(self) -> np.ndarray:
         """Return which pieces were written, bool ``[pieces]``."""

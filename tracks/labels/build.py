@@ -6,19 +6,20 @@ was stopped goes on from there, where the recipe and its files are the same.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tracks.chroms import match_chroms
 from tracks.errors import TracksError, UsageError
 from tracks.files import check_folder, write_text
-from tracks.genome_sizes import is_table, read_sizes
+from tracks.genome_sizes import is_table
 from tracks.grid import BINS
 from tracks.labels.aggregate import value_range
 from tracks.labels.arrays import BLACKLISTED, PIECE_ROWS, UNMAPPABLE, grid_arrays, row_arrays
@@ -28,14 +29,15 @@ from tracks.labels.prepare import Preparation, check_files, input_files
 from tracks.labels.signals import check_signals, expanded
 from tracks.observed import LEAST_OBSERVED
 from tracks.parallel import map_in_order
-from tracks.regions import check_chrom
-from tracks.windows import WindowRow, read_windows
+from tracks.window_array import MAKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tracks.labels.recipe import Recipe
+    from tracks.split import Block
+    from tracks.windows import WindowRow
 
 
 def build_labels(
@@ -58,18 +60,53 @@ def build_labels(
         raise UsageError(f"a label set is a folder whose name ends in .zarr, and {out} does not")
     check_folder(out.parent, str(out))
     forget()
-    check_files(recipe)
-    sizes = read_sizes(recipe.genome)
-    chosen = _chosen(recipe, sizes)
+    sizes, rows, blocks = check_files(recipe)
+    chosen = (recipe.chroms or tuple(sizes)) if recipe.on_grid else ()
     digest = _digest(recipe, sizes)
-    if out.exists():
-        if _record(out).get("digest") == digest and not overwrite:
-            return False
-        if not overwrite:
-            raise UsageError(
-                f"{out} exists already, and is of another recipe or of other files; choose another name, or replace it "
-                "with --overwrite"
-            )
+    with _alone(out):
+        if out.exists():
+            found = _record(out).get("digest")
+            if found == digest and not overwrite:
+                return False
+            if found is None:
+                raise UsageError(f"{out} exists already and is no label set; choose another name, or remove it")
+            if not overwrite:
+                raise UsageError(
+                    f"{out} exists already, and is of another recipe or of other files; choose another name, or "
+                    "replace it with --overwrite"
+                )
+        _build(recipe, out, sizes, chosen, rows, blocks, digest, processes or os.cpu_count() or 1, say, progress)
+    return True
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other processes from building the same label set. Raises TracksError where one does."""
+    lock = out.with_name(f".{out.name}.lock")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TracksError(f"another process is building {out}; wait for it, or choose another name") from error
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _build(
+    recipe: Recipe,
+    out: Path,
+    sizes: dict[str, int],
+    chosen: tuple[str, ...],
+    rows: tuple[WindowRow, ...],
+    blocks: tuple[Block, ...],
+    digest: str,
+    processes: int,
+    say: Callable[[str], None],
+    progress: Callable[[int, int], None],
+) -> None:
     partial_folder = out.with_name(f"{out.name}.partial")
     _start(partial_folder, digest, say)
     prepared = Preparation(partial_folder / "prepared", sizes, say)
@@ -91,39 +128,14 @@ def build_labels(
         inputs,
         LEAST_OBSERVED if recipe.kind == "fixed" else 0.0,
     )
-    rows = _rows(recipe, sizes)
     due, total = _due(plan, recipe, chosen, rows)
     progress(total - len(due), total)
     if 0 < len(due) < total:
         say(f"{total - len(due):,} of {total:,} pieces were built already")
-    work = map_in_order(partial(build_piece, plan), due, processes or os.cpu_count() or 1)
+    work = map_in_order(partial(build_piece, plan), due, processes)
     for done, _ in enumerate(work, total - len(due) + 1):
         progress(done, total)
-    _finish(plan, recipe, chosen, rows, digest, list(prepared.notes), out)
-    return True
-
-
-def _chosen(recipe: Recipe, sizes: Mapping[str, int]) -> tuple[str, ...]:
-    for chrom in recipe.chroms:
-        check_chrom(chrom, sizes, f"recipe '{recipe.name}', chroms")
-    return (recipe.chroms or tuple(sizes)) if recipe.on_grid else ()
-
-
-def _rows(recipe: Recipe, sizes: Mapping[str, int]) -> tuple[WindowRow, ...]:
-    if recipe.windows is None:
-        return ()
-    rows = read_windows(recipe.windows)
-    names = match_chroms(dict.fromkeys(row.chrom for row in rows), sizes, str(recipe.windows)).of_file
-    for number, row in enumerate(rows, 1):
-        if row.chrom not in names:
-            raise UsageError(f"{recipe.windows}, line {number}: the genome has no chromosome {row.chrom!r}")
-        region = row.bins_region
-        if region.start >= sizes[names[row.chrom]]:
-            raise UsageError(
-                f"{recipe.windows}, line {number}, is of another genome build: it lies past the end of {row.chrom}, "
-                f"which has {sizes[names[row.chrom]]:,} bases"
-            )
-    return tuple(WindowRow(names[row.chrom], row.start, row.fold) for row in rows)
+    _finish(plan, recipe, chosen, rows, blocks, digest, list(prepared.notes), out)
 
 
 def _digest(recipe: Recipe, sizes: Mapping[str, int]) -> str:
@@ -149,6 +161,8 @@ def _record(folder: Path) -> dict[str, Any]:
 def _start(folder: Path, digest: str, say: Callable[[str], None]) -> None:
     """Take an unfinished build up, or begin anew where it is of another recipe or of other files."""
     mark = folder / "digest"
+    if folder.exists() and not mark.is_file() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"{folder} is in the way, and is no unfinished build of this program; move or remove it")
     if folder.exists() and not (mark.is_file() and mark.read_text() == digest):
         say(f"{folder} is an unfinished build of another recipe or of other files: it is begun anew")
         shutil.rmtree(folder)
@@ -176,6 +190,7 @@ def _finish(
     recipe: Recipe,
     chroms: Sequence[str],
     rows: Sequence[WindowRow],
+    blocks: Sequence[Block],
     digest: str,
     notes: Sequence[str],
     out: Path,
@@ -187,6 +202,7 @@ def _finish(
             "window_track": entry.window_track.to_json(),
             "aggregation": entry.aggregate,
             "stored": entry.stored,
+            "missing": entry.missing,
             "range": value_range(entry.aggregate, entry.unit),
             "sources": [path.name for path in entry.files().values()],
         }
@@ -207,8 +223,12 @@ def _finish(
         if rows:
             lines = [f"{row.chrom}\t{row.start}\t{row.end}\t{row.fold}\n" for row in rows]
             write_text(plan.folder / WINDOWS_FILE, "".join(lines))
-        if recipe.split is not None:
-            shutil.copyfile(recipe.split, plan.folder / SPLIT_FILE)
+        if blocks:
+            regions = [(block.region.chrom, block.region.start, block.region.end, block.fold) for block in blocks]
+            lines = [f"{chrom}\t{start}\t{end}\t{fold}\n" for chrom, start, end, fold in regions]
+            write_text(plan.folder / SPLIT_FILE, "".join(lines))
+        for left in plan.folder.rglob(f"{MAKING}*"):
+            shutil.rmtree(left)
         write_text(plan.folder / TABLE, json.dumps(table, indent=1) + "\n")
         shutil.rmtree(plan.folder / "prepared", ignore_errors=True)
         replaced = out.with_name(f".{out.name}.replaced")

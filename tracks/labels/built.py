@@ -15,7 +15,7 @@ import numpy as np
 
 from tracks.errors import TracksError, UsageError
 from tracks.grid import BIN, BINS, FLANK, WINDOW, bin_count
-from tracks.labels.aggregate import window_values
+from tracks.labels.aggregate import labels_of, window_values
 from tracks.labels.arrays import (
     MASKED,
     OBSERVED,
@@ -45,19 +45,21 @@ WINDOWS_FILE, SPLIT_FILE = "windows.bed", "split.bed"
 
 _CALLS: tuple[Aggregation, ...] = ("fraction", "weighted")
 """Aggregations whose valid count is calls, by which a head's training trusts a label."""
-_HELD = 64
-"""Pieces that are kept in memory: half a megabyte each, for eighteen tracks."""
+_HELD = 32
+"""Pieces that are kept in memory: one or two megabytes each, for eighteen tracks."""
 
 
 @dataclass(frozen=True)
 class BuiltTrack:
-    """One track of a label set: with the transform of a bin's label, and of a window's; how bases became a value, what
-    its values can be (None: anything), and the files that it was made of."""
+    """One track of a label set: with the transform of a bin's label, and of a window's; how bases became a value, in
+    which scale its files hold it, what is written for a missing label (None: NaN), what its values can be (None:
+    anything), and the files that it was made of."""
 
     track: Track
     window_track: Track
     aggregation: Aggregation
     stored: Literal["linear", "log2"]
+    missing: float | None
     unit_range: tuple[float, float] | None
     sources: tuple[str, ...]
 
@@ -69,6 +71,7 @@ class BuiltTrack:
             Track.from_json(fields["window_track"]),
             fields["aggregation"],
             fields["stored"],
+            fields["missing"],
             None if fields["range"] is None else (fields["range"][0], fields["range"][1]),
             tuple(fields["sources"]),
         )
@@ -140,7 +143,7 @@ class BuiltLabels:
 
     def labels(self, rows: np.ndarray, scope: Scope) -> np.ndarray:
         """Return labels of some rows, float32 ``[n, 896 or 1, tracks]``, NaN where missing."""
-        return self._read(rows, scope)[0]
+        return self._labels(self._read(rows, scope)[0], scope)
 
     def coverage(self, rows: np.ndarray, scope: Scope) -> np.ndarray | None:
         """Return the calls behind each label of some rows, NaN for tracks whose valid count is bases; None where
@@ -160,43 +163,50 @@ class BuiltLabels:
                 here = slice(0, bins - index * PIECE_BINS)
                 piece = self._grids[chrom].read(index)
                 masked = piece.mask[here] & MASKED > 0
-                yield GridPiece(chrom, index * PIECE_BINS, piece.labels[here], piece.valid[here], masked)
+                labels = self._labels(piece.values[here], "bins")
+                yield GridPiece(chrom, index * PIECE_BINS, labels, piece.valid[here], masked)
         if not self.grid_chroms:
             for row, window in enumerate(self.windows):
                 piece, at = self._piece("windows", self._rows, row // PIECE_ROWS), row % PIECE_ROWS
                 masked = piece.mask[at] & MASKED > 0
-                yield GridPiece(window.chrom, -1, piece.labels[at], piece.valid[at], masked)
+                yield GridPiece(window.chrom, -1, self._labels(piece.values[at], "bins"), piece.valid[at], masked)
 
     def _read(self, rows: np.ndarray, scope: Scope) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and valid counts of rows."""
+        """Values and valid counts of rows."""
         if self.has_rows:
             name, arrays = ("windows", self._rows) if scope == "bins" else ("whole", self._whole)
             found = [(self._piece(name, arrays, row // PIECE_ROWS), row % PIECE_ROWS) for row in rows.tolist()]
-            return _stacked([(piece.labels[at], piece.valid[at]) for piece, at in found], scope, len(self.targets))
+            return _stacked([(piece.values[at], piece.valid[at]) for piece, at in found], scope, len(self.targets))
         bins = [self._window(self.windows[row]) for row in rows.tolist()]
-        labels, valid = _stacked(bins, "bins", len(self.targets))
-        return (labels, valid) if scope == "bins" else self._of_windows(labels, valid)
+        values, valid = _stacked(bins, "bins", len(self.targets))
+        return (values, valid) if scope == "bins" else self._of_windows(values, valid)
+
+    def _labels(self, values: np.ndarray, scope: Scope) -> np.ndarray:
+        """Labels of values ``[..., tracks]``."""
+        tracks = zip(self.targets, self.tracks(scope), strict=True)
+        columns = [
+            labels_of(values[..., at], track.transform, target.stored, target.missing)
+            for at, (target, track) in enumerate(tracks)
+        ]
+        return np.stack(columns, axis=-1)
 
     def _window(self, window: WindowRow) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and valid counts of a window on the grid, ``[896, tracks]``."""
+        """Values and valid counts of a window on the grid, ``[896, tracks]``."""
         first = (window.start + FLANK) // BIN
-        labels, valid = [], []
+        values, valid = [], []
         for index in range(first // PIECE_BINS, (first + BINS - 1) // PIECE_BINS + 1):
             piece = self._piece(window.chrom, self._grids[window.chrom], index)
             here = slice(max(first - index * PIECE_BINS, 0), first + BINS - index * PIECE_BINS)
-            labels.append(piece.labels[here])
+            values.append(piece.values[here])
             valid.append(piece.valid[here])
-        return np.concatenate(labels), np.concatenate(valid)
+        return np.concatenate(values), np.concatenate(valid)
 
-    def _of_windows(self, labels: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Labels and valid counts of whole windows, ``[n, 1, tracks]``, from those of their bins."""
-        whole, count = np.empty((len(labels), 1, len(self.targets)), np.float32), np.empty_like(valid[:, :1])
+    def _of_windows(self, values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values and valid counts of whole windows, ``[n, 1, tracks]``, from those of their bins."""
+        whole, count = np.empty((len(values), 1, len(self.targets)), np.float32), np.empty_like(valid[:, :1])
         for at, target in enumerate(self.targets):
-            values = target.track.transform.inverse(labels[..., at].astype(np.float64))
-            linear = np.exp2(values) if target.stored == "log2" else values
-            means, count[:, 0, at] = window_values(linear, valid[..., at], target.aggregation, self._min_observed)
-            own = np.log2(means) if target.stored == "log2" else means
-            whole[:, 0, at] = target.window_track.transform.forward(own)
+            found = window_values(values[..., at], valid[..., at], target.aggregation, self._min_observed)
+            whole[:, 0, at], count[:, 0, at] = found
         return whole, count
 
     def _piece(self, name: str, arrays: LabelArrays, index: int) -> LabelPiece:
@@ -213,7 +223,7 @@ def _stacked(parts: list[tuple[np.ndarray, np.ndarray]], scope: Scope, tracks: i
     shape = (0, BINS if scope == "bins" else 1, tracks)
     if not parts:
         return np.empty(shape, np.float32), np.empty(shape, np.float32)
-    return np.stack([labels for labels, _ in parts]), np.stack([valid for _, valid in parts])
+    return np.stack([values for values, _ in parts]), np.stack([valid for _, valid in parts])
 
 
 def _read_table(path: Path) -> dict[str, Any]:

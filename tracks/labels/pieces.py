@@ -17,6 +17,7 @@ from tracks.labels.arrays import (
     OBSERVED,
     PIECE_BINS,
     PIECE_ROWS,
+    UNDEFINED,
     UNKNOWN,
     LabelPiece,
     grid_arrays,
@@ -27,7 +28,6 @@ from tracks.labels.signals import Signal, TrackInputs, bin_values, forget_files
 from tracks.liftover.lift import all_places
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tracks.labels.recipe import ChainFile, MaskRecipe
@@ -80,9 +80,7 @@ def build_piece(plan: Plan, piece: Piece) -> None:
     mask = _mask(plan, piece.chrom, origin, PIECE_BINS)
     for at, one in enumerate(plan.inputs):
         values[:, at], valid[:, at] = _masked(one, mask, *bin_values(one, piece.chrom, length, origin, PIECE_BINS))
-    labels = _labels(plan.inputs, values, window=False)
-    arrays = _grid_arrays(plan.folder, piece.chrom, length, tracks)
-    arrays.write(piece.index, LabelPiece(labels, valid.astype(np.float32), _marked(mask, labels)))
+    _grid_arrays(plan.folder, piece.chrom, length, tracks).write(piece.index, _packed(values, valid, mask))
 
 
 def _build_rows(plan: Plan, piece: Piece) -> None:
@@ -109,17 +107,12 @@ def _build_rows(plan: Plan, piece: Piece) -> None:
     for track, one in enumerate(plan.inputs):
         found = window_values(values[..., track], valid[..., track], one.recipe.aggregate, plan.least)
         whole[:, 0, track], count[:, 0, track] = found
-    whole_labels = _labels(plan.inputs, whole, window=True)
-    for track, one in enumerate(plan.inputs):
         # The published sum of calls past the end of a chromosome is NaN, where all else that is missing is 0.
-        if one.recipe.missing is not None and one.recipe.aggregate == "sum":
-            whole_labels[past_end[:, track], 0, track] = np.nan
-    labels = _labels(plan.inputs, values, window=False)
-    whole_arrays = _row_arrays(plan.folder, piece.count, tracks, 1)
-    whole_mask = np.zeros((PIECE_ROWS, 1), np.uint8)
-    whole_arrays.write(piece.index, LabelPiece(whole_labels, count.astype(np.float32), whole_mask))
-    arrays = _row_arrays(plan.folder, piece.count, tracks, BINS)
-    arrays.write(piece.index, LabelPiece(labels, valid.astype(np.float32), _marked(mask, labels)))
+        if one.recipe.aggregate == "sum":
+            whole[past_end[:, track], 0, track] = UNDEFINED
+    nothing = np.zeros((PIECE_ROWS, 1), np.uint8)
+    _row_arrays(plan.folder, piece.count, tracks, 1).write(piece.index, _packed(whole, count, nothing))
+    _row_arrays(plan.folder, piece.count, tracks, BINS).write(piece.index, _packed(values, valid, mask))
 
 
 def _elsewhere(lift: tuple[ChainFile, ...], row: WindowRow) -> int:
@@ -156,20 +149,8 @@ def _masked(one: TrackInputs, mask: np.ndarray, values: np.ndarray, valid: np.nd
     return np.where((mask == 0) & (valid >= one.recipe.min_valid), values, np.nan), valid
 
 
-def _labels(inputs: Sequence[TrackInputs], values: np.ndarray, window: bool) -> np.ndarray:
-    """Labels float32 of linear values ``[..., tracks]``."""
-    labels = np.empty(values.shape, np.float32)
-    for at, one in enumerate(inputs):
-        recipe = one.recipe
-        track = recipe.window_track if window else recipe.track
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own = np.log2(values[..., at]) if recipe.stored == "log2" else values[..., at]
-            label = track.transform.forward(own)
-        missing = np.nan if recipe.missing is None else recipe.missing
-        labels[..., at] = np.where(np.isfinite(label), label, missing)
-    return labels
-
-
-def _marked(mask: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The mask with the bins marked where some track has a label."""
-    return mask | np.where(np.isfinite(labels).any(axis=-1), OBSERVED, 0).astype(np.uint8)
+def _packed(values: np.ndarray, valid: np.ndarray, mask: np.ndarray) -> LabelPiece:
+    """A piece as it is kept, the bins marked where some track has a value."""
+    observed = np.where(np.isfinite(values).any(axis=-1), OBSERVED, 0).astype(np.uint8)
+    with np.errstate(over="ignore"):
+        return LabelPiece(values.astype(np.float32), valid.astype(np.float32), mask | observed)

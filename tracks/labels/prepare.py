@@ -7,25 +7,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from tracks.bigwig_writer import BigWigWriter
-from tracks.chroms import plain_name
+from tracks.chroms import match_chroms
 from tracks.errors import TracksError, UsageError
 from tracks.files import write_text, written_beside
 from tracks.genome_sizes import read_sizes
-from tracks.labels.lift import read_lift
+from tracks.labels.lift import of_chromosomes, read_lift
 from tracks.labels.signals import Signal, TrackInputs, expanded, open_elsewhere, open_signal
 from tracks.liftover.files import lift_bigwig
+from tracks.regions import Region, check_chrom
 from tracks.runs import Runs
+from tracks.split import Block, read_split
 from tracks.tables.bigwigs import counts_to_bigwigs, intervals_to_bigwig, signal_to_bigwig
 from tracks.tables.formats import TableFormat, guess_format
+from tracks.windows import WindowRow, read_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from tracks.labels.recipe import ChainFile, Recipe, TrackRecipe
+    from tracks.liftover.lift import Route
+
+_Read = TypeVar("_Read")
 
 _BIGWIG_SUFFIXES = (".bw", ".bigwig")
 
@@ -57,40 +64,113 @@ def input_files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
             yield f"lift of '{entry.name}'", chain.chain
 
 
-def check_files(recipe: Recipe) -> None:
-    """Raise one UsageError that lists every named file that is not there, or cannot be what it is taken for."""
+def check_files(recipe: Recipe) -> tuple[dict[str, int], tuple[WindowRow, ...], tuple[Block, ...]]:
+    """See that everything that a recipe names is there and can be what it is taken for; return the genome's chromosome
+    lengths, the windows and the split, with the genome's chromosome names.
+
+    Of tables only the format is looked at. Raises one UsageError that lists all that is wrong.
+    """
     problems: dict[str, None] = {}
-    sizes: dict[str, int] = {}
-    for what, path in input_files(recipe):
+
+    def check(what: str, function: Callable[[], _Read]) -> _Read | None:
         try:
-            if what == "genome" and path.is_file():
-                sizes = read_sizes(path)
-            _check_there(path, recipe.chroms or tuple(sizes))
+            return function()
         except TracksError as error:
             problems[f"{error} ({what})"] = None
+            return None
+
+    sizes = check("genome", partial(_read_genome, recipe)) or {}
+    rows = check("windows", partial(read_rows, recipe.windows, sizes)) if recipe.windows is not None else ()
+    blocks = check("split", partial(read_blocks, recipe.split, sizes)) if recipe.split is not None else ()
+    for path in (*recipe.mask.blacklist, *recipe.mask.unmappable):
+        check("mask", partial(_check_table, path, guess_format, "intervals"))
     for entry in recipe.track:
+        for chain in entry.lift:
+            check(f"lift of '{entry.name}'", partial(_check_there, chain.chain))
+        route = None
+        if all(chain.chain.is_file() for chain in entry.lift) and entry.lift:
+            route = check(f"lift of '{entry.name}'", partial(read_lift, entry.lift))
         for role, path in entry.files().items():
-            try:
-                if not is_bigwig(path, entry.format):
-                    table_format(entry, path)
-                elif sizes and path.is_file() and not entry.lift:
-                    open_signal(path, sizes)
-            except TracksError as error:
-                problems[f"{error} ({role} of '{entry.name}')"] = None
+            what = f"{role} of '{entry.name}'"
+            if not is_bigwig(path, entry.format):
+                check(what, partial(_check_table, path, partial(table_format, entry), role))
+            elif role in ("intervals", "counts"):
+                problems[f"{path} is a bigWig, and {role} are a text table ({what})"] = None
+            elif sizes and not (entry.lift and route is None):
+                check(what, partial(_check_bigwig, path, entry, route, sizes, recipe.chroms or tuple(sizes)))
     if len(problems) == 1:
         raise UsageError(next(iter(problems)))
     if problems:
         raise UsageError(f"{len(problems)} problems: {'; '.join(problems)}")
+    return sizes, rows or (), blocks or ()
 
 
-def _check_there(path: Path, chroms: Sequence[str]) -> None:
-    """Raise UsageError where a file, or that of a chromosome, is not there."""
-    files = expanded(path, chroms)
-    if "{chrom}" not in str(path):
-        if not path.is_file():
-            raise UsageError(f"there is no file {path}")
-    elif not any(file.is_file() for file in files.values()):
-        raise UsageError(f"there is no {path} for any chromosome")
+def _read_genome(recipe: Recipe) -> dict[str, int]:
+    _check_there(recipe.genome)
+    sizes = read_sizes(recipe.genome)
+    for chrom in recipe.chroms:
+        check_chrom(chrom, sizes, "chroms")
+    return sizes
+
+
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+
+
+def _check_table(path: Path, form: Callable[[Path], TableFormat], role: str) -> None:
+    if "{chrom}" in str(path):
+        raise UsageError(f"{path}: a file for each chromosome is a bigWig; put text tables together into one")
+    _check_there(path)
+    table = form(path)
+    if role == "counts" and not table.has_counts:
+        raise UsageError(f"{path}: {table.kind} has no counts of calls")
+    if role not in ("counts", "intervals") and not {"value", "fraction", "percent"} & set(table.columns):
+        raise UsageError(f"{path}: {table.kind} has no value; intervals = ... takes BED, counts = ... tables of calls")
+
+
+def _check_bigwig(
+    path: Path, entry: TrackRecipe, route: Route | None, sizes: Mapping[str, int], chroms: Sequence[str]
+) -> None:
+    if "{chrom}" in str(path):
+        if not any(file.is_file() for file in expanded(path, chroms).values()):
+            raise UsageError(f"there is no {path} for any chromosome")
+    else:
+        _check_there(path)
+    if entry.lift_by == "window start":
+        open_elsewhere(path, sizes)
+    else:
+        open_signal(path, sizes if route is None else route.source_sizes)
+
+
+def read_rows(path: Path, sizes: Mapping[str, int]) -> tuple[WindowRow, ...]:
+    """Read given windows, with the genome's chromosome names. Raises UsageError that names a line of another genome."""
+    rows = read_windows(path)
+    names = match_chroms(dict.fromkeys(row.chrom for row in rows), sizes, str(path)).of_file
+    for number, row in enumerate(rows, 1):
+        if row.chrom not in names:
+            raise UsageError(f"{path}, line {number}: the genome has no chromosome {row.chrom!r}")
+        if row.bins_region.start >= sizes[names[row.chrom]]:
+            raise UsageError(
+                f"{path}, line {number}, is of another genome build: it lies past the end of {row.chrom}, which has "
+                f"{sizes[names[row.chrom]]:,} bases"
+            )
+    return tuple(WindowRow(names[row.chrom], row.start, row.fold) for row in rows)
+
+
+def read_blocks(path: Path, sizes: Mapping[str, int]) -> tuple[Block, ...]:
+    """Read a split, with the genome's chromosome names. Raises UsageError that names a block of another genome."""
+    _check_there(path)
+    blocks = read_split(path)
+    names = match_chroms(dict.fromkeys(block.region.chrom for block in blocks), sizes, str(path)).of_file
+    for block in blocks:
+        chrom = names.get(block.region.chrom)
+        if chrom is None or block.region.end > sizes[chrom]:
+            length = f"has {sizes[chrom]:,} bases" if chrom is not None else "is not in the genome"
+            raise UsageError(f"{path}: its block {block.region} is of another genome: {block.region.chrom} {length}")
+    return tuple(
+        Block(Region(names[block.region.chrom], block.region.start, block.region.end), block.fold) for block in blocks
+    )
 
 
 class Preparation:
@@ -181,16 +261,14 @@ class Preparation:
         """A bigWig of another build on the genome's, base by base; ``what`` is named where the outcome is told."""
 
         def write(out: Path) -> Sequence[str]:
-            report = lift_bigwig(source, read_lift(lift), self.sizes, out)
+            report = lift_bigwig(source, of_chromosomes(read_lift(lift), self.sizes), self.sizes, out)
             return [f"{what}: {line}" for line in report.summary] if what else ()
 
         return self._opened(self._made(("lifted", str(source), lift), write))
 
     def _reach(self, lift: tuple[ChainFile, ...]) -> Signal:
-        """The bases of the genome that a lift can reach: where all bases of the other genome's chromosomes come to. Its
-        alternative contigs are left out, as they lie where chromosomes do and would mask these."""
-        named = {plain_name(chrom) for chrom in self.sizes}
-        sizes = {chrom: size for chrom, size in read_lift(lift).source_sizes.items() if plain_name(chrom) in named}
+        """The bases of the genome that a lift can reach: where all bases of the other genome's chromosomes come to."""
+        sizes = read_lift(lift).source_sizes
 
         def write_everything(out: Path) -> Sequence[str]:
             with written_beside(out) as beside, BigWigWriter(beside, sizes) as writer:

@@ -25,6 +25,7 @@ Aggregation = Literal["mean", "sum", "max", "median", "peak", "covered", "fracti
 ROLES = ("signal", "intervals", "counts", "modified", "valid", "coverage")
 """The fields of a track that name measured files."""
 
+_MOST_LOG2 = 100
 _NEEDS: dict[Aggregation, tuple[set[str], ...]] = {
     "mean": ({"signal"},),
     "sum": ({"signal"},),
@@ -76,7 +77,7 @@ class TrackRecipe(DescribedTrack):
 
     ``lift`` names the chain files, one after another, from the files' genome to the recipe's. ``lift_by`` "window
     start" is the published shortcut: only a window's first base is lifted, from the recipe's genome to the files', and
-    what follows it there is read. A path may hold ``{chrom}``, where each chromosome has a file of its own.
+    what follows it there is read. The path of a bigWig may hold ``{chrom}``, where each chromosome has a file of its own.
     """
 
     signal: Path | None = None
@@ -95,9 +96,9 @@ class TrackRecipe(DescribedTrack):
 
     aggregate: Aggregation = "mean"
     stored: Literal["linear", "log2"] = "linear"
-    uncovered: float | None = None
-    min_valid: float = Field(default=1.0, gt=0)
-    missing: float | None = None
+    uncovered: float | None = Field(default=None, allow_inf_nan=False)
+    min_valid: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    missing: float | None = Field(default=None, allow_inf_nan=False)
     transform: tuple[dict[str, Any], ...] = ()
     window_transform: tuple[dict[str, Any], ...] = ()
 
@@ -132,7 +133,8 @@ class TrackRecipe(DescribedTrack):
             raise ValueError(f"the aggregation '{self.aggregate}' needs {needs}, and the track names {found}")
         if self.stored == "log2" and self.aggregate in ("covered", "fraction", "weighted"):
             raise ValueError(f"a log2 signal cannot be aggregated as '{self.aggregate}'")
-        if self.uncovered is not None and self.aggregate in ("median", "fraction", "weighted"):
+        self._check_options(given)
+        if self.uncovered is not None and self.aggregate in ("median", "fraction", "weighted", "covered"):
             raise ValueError(f"uncovered has no meaning for the aggregation '{self.aggregate}'")
         if self.lift_by == "window start" and not self.lift:
             raise ValueError("lift_by 'window start' needs chain files: lift = [...]")
@@ -141,6 +143,16 @@ class TrackRecipe(DescribedTrack):
         except (TracksError, TypeError, ValueError, KeyError) as error:
             raise ValueError(str(error)) from error
         return self
+
+    def _check_options(self, given: set[str]) -> None:
+        """Raise ValueError for an option that goes with other files, or can never be met."""
+        for option, role in (("code", "counts"), ("named", "intervals")):
+            if getattr(self, option) and role not in given:
+                raise ValueError(f"{option} goes with {role}, and the track names {', '.join(sorted(given))}")
+        if self.aggregate not in ("fraction", "weighted") and self.min_valid > BIN:
+            raise ValueError(f"min_valid counts bases here, of which a bin has {BIN}, found {self.min_valid:g}")
+        if self.stored == "log2" and self.uncovered is not None and abs(self.uncovered) > _MOST_LOG2:
+            raise ValueError(f"uncovered is a log2 here, from -{_MOST_LOG2} to {_MOST_LOG2}, found {self.uncovered:g}")
 
     def files(self) -> dict[str, Path]:
         """The measured files, by the field that names each."""
@@ -188,12 +200,15 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if len(set(self.chroms)) < len(self.chroms):
+            twice = next(chrom for chrom in self.chroms if self.chroms.count(chrom) > 1)
+            raise ValueError(f"chroms names {twice} twice")
         if not self.on_grid and self.windows is None:
             raise ValueError("there is nothing to build: grid is false, and no windows are named")
         slugs = [entry.track.slug for entry in self.track]
-        twice = {slug for slug in slugs if slugs.count(slug) > 1}
-        if twice:
-            raise ValueError(f"two tracks would both be written as '{twice.pop()}'; give them other names")
+        same = next((slug for slug in slugs if slugs.count(slug) > 1), None)
+        if same is not None:
+            raise ValueError(f"two tracks would both be written as '{same}'; give them other names")
         by_window = next((entry.name for entry in self.track if entry.lift_by == "window start"), None)
         if by_window is not None and self.on_grid:
             raise ValueError(f"track '{by_window}' is lifted by window starts, which needs windows and no grid")
@@ -217,6 +232,14 @@ def load_recipe(path: Path, kind: Kind = "fixed", data: Path | None = None) -> R
     entries = described.get("track", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UsageError(f"{path}: tracks are written as [[track]]")
+    for where, fields in (
+        ("", described),
+        *((f", '{entry.get('name', at)}'", entry) for at, entry in enumerate(entries)),
+    ):
+        if not isinstance(fields.get("legacy", {}), dict):
+            raise UsageError(
+                f"{path}{where}: legacy is a table of what differs, such as legacy = {{ uncovered = 0.0 }}"
+            )
     described["track"] = [_of_kind(entry, kind) for entry in entries]
     try:
         recipe = Recipe.model_validate({**_of_kind(described, kind), "kind": kind})
@@ -230,10 +253,9 @@ def load_recipe(path: Path, kind: Kind = "fixed", data: Path | None = None) -> R
 
 
 def _of_kind(fields: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """The fields with those of the table ``legacy`` over them, where that is the kind; false drops a field."""
+    """The fields with those of the table ``legacy`` over them, where that is the kind."""
     changed = fields.get("legacy", {}) if kind == "legacy" else {}
-    merged = {**{key: value for key, value in fields.items() if key != "legacy"}, **changed}
-    return {key: value for key, value in merged.items() if value is not False or key in ("inverted", "grid", "context")}
+    return {**{key: value for key, value in fields.items() if key != "legacy"}, **changed}
 
 
 def _named(part: int | str, entries: list[dict[str, Any]]) -> str:

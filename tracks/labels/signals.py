@@ -62,12 +62,13 @@ def open_signal(path: Path, sizes: Mapping[str, int]) -> Signal:
     if "{chrom}" not in str(path):
         names = match_chroms(_reader(path).chrom_sizes, sizes, str(path))
         return Signal({ours: (path, theirs) for ours, theirs in names.of_genome.items()}, names.note)
-    places = {}
+    places, notes = {}, []
     for chrom, file in expanded(path, sizes).items():
         if file.exists():
             names = match_chroms(_reader(file).chrom_sizes, {chrom: sizes[chrom]}, str(file))
             places[chrom] = (file, names.of_genome[chrom])
-    return Signal(places)
+            notes += [names.note] if names.note else []
+    return Signal(places, notes[0] if notes else "")
 
 
 def open_elsewhere(path: Path, sizes: Mapping[str, int]) -> Signal:

@@ -50,6 +50,7 @@ BROAD_PEAK = Layout("broadPeak", 0, 1, 2, 5)
 BEDGRAPH = Layout("bedGraph", 0, 1, 2)
 BEDMETHYL = Layout("bedMethyl", 0, 1, 2, 5, copies=(6, 7), sites=True)
 COVERAGE = Layout("Bismark coverage", 0, 1, 2, first=1, sites=True)
+ZERO_COVERAGE = Layout("Bismark coverage, zero-based", 0, 1, 2, sites=True)
 REPORT = Layout("Bismark cytosine report", 0, 1, None, 2, first=1, sites=True)
 CGMAP = Layout("CGmap", 0, 2, None, 1, first=1, strands="CG", sites=True)
 ALLC = Layout("allc", 0, 1, None, 2, first=1, sites=True)
@@ -57,6 +58,7 @@ ALLC = Layout("allc", 0, 1, None, 2, first=1, sites=True)
 _COUNTS = {
     "bedmethyl": BEDMETHYL,
     "bismark": COVERAGE,
+    "bismark_zero": ZERO_COVERAGE,
     "cytosine_report": REPORT,
     "cgmap": CGMAP,
     "allc": ALLC,

@@ -16,7 +16,7 @@ from click.testing import Result
 
 from tests.conftest import command_line
 from tests.tracks.labels.measured import HOLE, SIZES, binned, per_base, recipe_file, track, write_bigwig_of
-from tracks.errors import UsageError
+from tracks.errors import TracksError, UsageError
 from tracks.grid import BIN, BINS, FLANK, INPUT, bin_count
 from tracks.labels import BuiltLabels, open_labels
 from tracks.labels.build import build_labels
@@ -316,6 +316,99 @@ def test_a_finished_one_is_not_built_again(
     assert len(BuiltLabels(out).targets) == 3
 
 
+def test_tables_whose_first_base_is_1(genome: Path, tmp_path: Path) -> None:
+    (tmp_path / "calls.tsv").write_text("chr2\t1\t10\t0\nchr2\t128\t10\t0\nchr2\t129\t1\t0\n")
+    (tmp_path / "calls.zero.cov").write_text("chr2\t127\t128\t100\t7\t0\nchr2\t128\t129\t100\t2\t0\n")
+    columns = {"chrom": 1, "start": 2, "modified": 3, "unmodified": 4}
+    recipe = recipe_file(
+        tmp_path,
+        genome,
+        track("one", counts="calls.tsv", columns=columns, zero_based=False),
+        track("zero", counts="calls.tsv", columns=columns),
+        track("bismark", counts="calls.zero.cov"),
+        head='chroms = ["chr2"]',
+    )
+    build_labels(load_recipe(recipe), tmp_path / "labels.zarr", processes=1)
+    valid = next(iter(BuiltLabels(tmp_path / "labels.zarr").pieces())).valid[:2]
+    np.testing.assert_array_equal(valid, [[20, 10, 7], [1, 11, 2]])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
+def test_windows_of_the_grid_have_the_values_of_given_ones(files: Path, genome: Path, tmp_path: Path) -> None:
+    """Also where a transform cuts off, and where a number stands for what is missing."""
+    made = (
+        track("cut", signal="signal.bw", transform={"kind": "clip", "high": 0.5}, window_transform={"scale": 1.0}),
+        track("zeros", modified="modified.bw", valid="valid.bw", min_valid=20, missing=0.0),
+        track("calls", signal="valid.bw", aggregate="sum", missing=0.0),
+        track("log2", signal="signal.bw", stored="log2", transform={"kind": "exp2"}),
+    )
+    (files / "split.bed").write_text("chr2\t0\t1500000\ttrain\n")
+    build_labels(load_recipe(recipe_file(files, genome, *made, head='split = "split.bed"')), tmp_path / "grid.zarr")
+    grid_set = BuiltLabels(tmp_path / "grid.zarr")
+    rows = "".join(f"{row.chrom}\t{row.start}\t{row.end}\t{row.fold}\n" for row in grid_set.windows)
+    (files / "same.bed").write_text(rows)
+    build_labels(load_recipe(recipe_file(files, genome, *made, head='windows = "same.bed"')), tmp_path / "rows.zarr")
+    row_set = BuiltLabels(tmp_path / "rows.zarr")
+    every = np.arange(len(grid_set.windows))
+    for scope in ("bins", "window"):
+        np.testing.assert_allclose(grid_set.labels(every, scope), row_set.labels(every, scope), rtol=1e-6)
+    assert np.nanmax(grid_set.labels(every, "bins")[..., 0]) == 0.5
+
+
+def test_two_builds_of_one_label_set(files: Path, genome: Path, tmp_path: Path) -> None:
+    recipe, out = recipe_file(files, genome, *ALL), tmp_path / "labels.zarr"
+    slow = (
+        "import time\nfrom tracks.labels.arrays import LabelArrays\nwrite = LabelArrays.write\n"
+        "LabelArrays.write = lambda self, *given: (time.sleep(1), write(self, *given))\n"
+    )
+    words = command_line("labels", "build", recipe, "-o", out, "--processes", 1, before=slow)
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        while not (tmp_path / "labels.zarr.partial").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        with pytest.raises(TracksError, match="another process is building"):
+            build_labels(load_recipe(recipe_file(files, genome, ALL[0])), out, processes=1)
+        assert process.wait() == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.zarr"]
+    assert len(BuiltLabels(out).targets) == len(ALL)
+
+
+def test_what_is_no_label_set_is_not_replaced(files: Path, genome: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(recipe_file(files, genome, ALL[0]))
+    (tmp_path / "mine.zarr").mkdir()
+    (tmp_path / "mine.zarr/precious").touch()
+    (tmp_path / "other.zarr.partial").mkdir()
+    (tmp_path / "other.zarr.partial/precious").touch()
+    with pytest.raises(UsageError, match="is no label set"):
+        build_labels(recipe, tmp_path / "mine.zarr", processes=1, overwrite=True)
+    with pytest.raises(UsageError, match="is in the way"):
+        build_labels(recipe, tmp_path / "other.zarr", processes=1)
+    assert (tmp_path / "mine.zarr/precious").exists()
+    assert (tmp_path / "other.zarr.partial/precious").exists()
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("chr2\t0\t2000000\ttrain\n", r"its block chr2:1-2,000,000 is of another genome: chr2 has 1,500,050 bases"),
+        ("chr2\t0\t1000\tteach\n", "line 1: it needs chromosome, start, end, train"),
+        ("chr2\t0\t1000\ttrain\nchr7\t0\t9\tvalid\n", "chr7 is not in the genome"),
+    ],
+)
+def test_splits_of_another_genome(files: Path, genome: Path, tmp_path: Path, split: str, message: str) -> None:
+    (files / "split.bed").write_text(split)
+    with pytest.raises(UsageError, match=message):
+        build_labels(load_recipe(recipe_file(files, genome, ALL[0], head='split = "split.bed"')), tmp_path / "l.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_split_of_ensembl_names(files: Path, genome: Path, tmp_path: Path) -> None:
+    (files / "split.bed").write_text("2\t0\t1500000\ttrain\n")
+    recipe = load_recipe(recipe_file(files, genome, ALL[0], head='split = "split.bed"'))
+    build_labels(recipe, tmp_path / "l.zarr", processes=1)
+    assert {row.chrom for row in BuiltLabels(tmp_path / "l.zarr").windows} == {"chr2"}
+
+
 def test_a_process_builds_again_what_has_changed(files: Path, genome: Path, tmp_path: Path) -> None:
     recipe = recipe_file(tmp_path, genome, track("steps", signal="steps.bw"))
     for value in (1, 2):
@@ -342,6 +435,9 @@ def test_a_killed_build_goes_on(files: Path, genome: Path, tmp_path: Path) -> No
     process.wait()
     assert not out.exists()
     kept = {path: path.stat().st_mtime_ns for path in partial.glob("grid/*/mask/c/*")}
+    # What Zarr leaves when it is killed as it writes, and an array that was not made to the end.
+    (partial / "grid/chr2/mask/c/1.5f2a.partial").touch()
+    (partial / "grid/chr2/.making-x").mkdir()
     prepared = {path.name for path in (partial / "prepared").iterdir()}
     said: list[str] = []
     counts: list[tuple[int, int]] = []
@@ -352,6 +448,7 @@ def test_a_killed_build_goes_on(files: Path, genome: Path, tmp_path: Path) -> No
     for path, changed in kept.items():
         assert (out / path.relative_to(partial)).stat().st_mtime_ns == changed
     assert np.isfinite(grid(BuiltLabels(out), "chr10")[0][:, 0]).any()
+    assert not list(out.rglob(".making-*"))
 
 
 def test_all_problems_are_named_at_once(files: Path, genome: Path, tmp_path: Path, cli: Callable[..., Result]) -> None:
@@ -366,13 +463,19 @@ def test_all_problems_are_named_at_once(files: Path, genome: Path, tmp_path: Pat
         track("four", intervals="notes.xyz"),
         track("five", signal="cut.bw"),
         track("six", signal="signal.bw", lift=["none.chain"]),
+        track("seven", counts="domains.bed"),
+        track("eight", signal="domains.bed"),
+        track("nine", counts="calls.{chrom}.cov"),
     ]
     path = recipe_file(files, genome, *tracks, head='split = "no.bed"\n[mask]\nblacklist = ["away.bed"]')
     refused = cli("labels", "build", path, "-o", tmp_path / "labels.zarr")
     assert refused.exit_code == 2
     [line] = refused.output.splitlines()
     for problem in (
-        "7 problems",
+        "10 problems",
+        "domains.bed: bed has no counts of calls (counts of 'seven')",
+        "domains.bed: bed has no value",
+        "calls.{chrom}.cov: a file for each chromosome is a bigWig",
         "no.bed (split)",
         "away.bed (mask)",
         "none.bw (signal of 'two')",
@@ -400,6 +503,11 @@ def test_all_problems_are_named_at_once(files: Path, genome: Path, tmp_path: Pat
         ({"signal": "a.bw", "lift_by": "window start"}, "", "needs chain files"),
         ({"signal": "a.bw", "min_valid": 0}, "", "'t'.min_valid: Input should be greater than 0, found 0"),
         ({"signal": "a.bw"}, "grid = false", "there is nothing to build"),
+        ({"signal": "a.bw"}, 'chroms = ["chr2", "chr10", "chr2"]', "chroms names chr2 twice"),
+        ({"signal": "a.bw", "legacy": True}, "", "'t': legacy is a table of what differs"),
+        ({"signal": "a.bw", "code": "m"}, "", "code goes with counts, and the track names signal"),
+        ({"signal": "a.bw", "min_valid": 129}, "", "min_valid counts bases here, of which a bin has 128, found 129"),
+        ({"signal": "a.bw", "stored": "log2", "uncovered": 5000.0}, "", "uncovered is a log2 here"),
         ({"signal": "a.bw", "aggregate": "median", "uncovered": 0.0}, "", "uncovered has no meaning"),
         ({"counts": "a.bed", "stored": "log2"}, "", "a log2 signal cannot be aggregated as 'fraction'"),
     ],

@@ -114,6 +114,30 @@ def test_signals_counts_and_intervals_of_another_build(tmp_path: Path, chain: Pa
         np.testing.assert_allclose(valid[:, 2], np.nan_to_num(calls_in) / 3 * 5)
 
 
+def test_an_alternative_contig_takes_no_part(tmp_path: Path) -> None:
+    """It lies where its chromosome does, and would hide, or add to, what the chromosome has there."""
+    sizes = {"chr1": 20_000}
+    lines = [
+        "chain 9 chr1 20000 + 0 20000 chr1 20000 + 0 20000 1\n20000\n\n",
+        "chain 8 chr1_alt 5000 + 0 5000 chr1 20000 + 2000 7000 2\n5000\n\n",
+    ]
+    (tmp_path / "a.chain").write_text("".join(lines))
+    old = {"chr1": 20_000, "chr1_alt": 5_000}
+    for name, main, other in (("modified", np.nan, 10), ("valid", 1, 20)):
+        bases = {"chr1": np.full(20_000, main, np.float32), "chr1_alt": np.full(5_000, other, np.float32)}
+        if name == "modified":
+            bases["chr1"][:1_000] = 1
+        write_bigwig_of(tmp_path / f"{name}.bw", bases, old)
+    (tmp_path / "new.chrom.sizes").write_text("chr1\t20000\n")
+    made = track("fraction", modified="modified.bw", valid="valid.bw", lift="a.chain")
+    recipe = recipe_file(tmp_path, tmp_path / "new.chrom.sizes", made)
+    build_labels(load_recipe(recipe), tmp_path / "labels.zarr", processes=1)
+    [piece] = BuiltLabels(tmp_path / "labels.zarr").pieces()
+    expected = np.clip(1_000 - np.arange(157) * BIN, 0, BIN) / BIN
+    np.testing.assert_allclose(piece.labels[:, 0], expected, rtol=1e-6)
+    np.testing.assert_array_equal(piece.valid[:, 0], np.diff(np.minimum(np.arange(158) * BIN, sizes["chr1"])))
+
+
 HG38 = {"chr14": 420_000, "chrX": 600_000, "chrY": 30_000}
 V10 = {"chr14": 430_000, "chrX": 610_000}
 V11 = {"chr14": 415_000, "chrX": 611_500}
