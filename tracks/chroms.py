@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tracks.errors import UsageError, first_few
 
@@ -16,7 +17,7 @@ class ChromNames:
     """The file's name by the genome's."""
     note: str = ""
 
-    @property
+    @cached_property
     def of_file(self) -> dict[str, str]:
         """The genome's name by the file's."""
         return {theirs: ours for ours, theirs in self.of_genome.items()}

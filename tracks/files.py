@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -35,9 +35,18 @@ def check_folder(folder: Path, what: str) -> None:
 
 
 def check_absent(path: Path, overwrite: bool) -> None:
-    """Raise UsageError where there is a file already, unless it may be replaced."""
+    """Raise UsageError where there is a folder, or a file that may not be replaced."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; give the file another name")
     if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists already; choose another folder, or replace it with --overwrite")
+        raise UsageError(f"{path} exists already; choose another name, or replace it with --overwrite")
+
+
+def check_not_input(out: Path, inputs: Iterable[Path | None]) -> None:
+    """Raise UsageError where a file to write is one of those that are read."""
+    for path in inputs:
+        if path is not None and path.exists() and out.exists() and path.samefile(out):
+            raise UsageError(f"{out} is read by this command; give what it writes another name")
 
 
 def sha256(path: Path) -> str:

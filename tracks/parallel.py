@@ -53,6 +53,11 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
         raise TracksError(
             "a worker process ended before its work was done, perhaps for want of memory; use fewer --processes"
         ) from error
+    except BaseException:
+        # Workers do not hear Ctrl-C, and nobody waits for what they have begun. (There is no public way before 3.14.)
+        for worker in list((pool._processes or {}).values()):
+            worker.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -7,26 +7,30 @@ import os
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import pysam
 
 from tracks.chroms import ChromNames, match_chroms
 from tracks.errors import TracksError, UsageError, first_few
 from tracks.htslib import quiet
+from tracks.parallel import map_in_order
 from tracks.regions import Region, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 TILE = 1 << 22
 """Bases that one worker counts at a time."""
 
 # The longest chromosome that a .bai index can hold (SAM specification, section 5); a .csi has no such bound.
-_BAI_MOST = 1 << 29
+BAI_MOST = 1 << 29
 
 _UNMAPPED, _REVERSE, _SECONDARY, _QC_FAIL, _DUPLICATE, _SUPPLEMENTARY = 0x4, 0x10, 0x100, 0x200, 0x400, 0x800
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def _index(path: Path, longest: int) -> None:
         )
     with path.open("rb") as file:
         cram = file.read(4) == b"CRAM"
-    suffix = ".crai" if cram else ".csi" if longest > _BAI_MOST else ".bai"
+    suffix = ".crai" if cram else ".csi" if longest > BAI_MOST else ".bai"
     final = path.with_name(path.name + suffix)
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial{suffix}")
     try:
@@ -228,6 +232,25 @@ def _old_index(path: Path) -> str:
         if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
             return f"{index} is older than its file; if the file was made anew since, delete the index and run again"
     return ""
+
+
+def map_tiles(function: Callable[[Region], _Result], tiles: Sequence[Region], processes: int) -> Iterator[_Result]:
+    """Yield ``function`` of each tile, in order, as ``map_in_order`` does; small ones, as of the thousands of contigs
+    of a draft genome, go to a worker together: as many as make one of the largest."""
+    batches: list[list[Region]] = []
+    largest, room = max(map(len, tiles), default=0), 0
+    for tile in tiles:
+        if len(tile) > room:
+            batches.append([])
+            room = largest
+        batches[-1].append(tile)
+        room -= len(tile)
+    for found in map_in_order(partial(_each, function), batches, processes):
+        yield from found
+
+
+def _each(function: Callable[[Region], _Result], tiles: Sequence[Region]) -> list[_Result]:
+    return [function(tile) for tile in tiles]
 
 
 def tiles(chrom_sizes: Mapping[str, int], size: int = TILE, regions: Sequence[Region] | None = None) -> list[Region]:

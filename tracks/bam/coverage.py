@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tracks.bam.alignments import TILE, Alignments, ReadFilter, check_alignments, tiles
+from tracks.bam.alignments import TILE, Alignments, ReadFilter, check_alignments, map_tiles, tiles
 from tracks.bigwig_writer import BASE_ZOOM, BigWigWriter
 from tracks.chroms import match_chroms
 from tracks.errors import TracksError, UsageError, first_few
-from tracks.files import check_absent, check_folder, written_beside
-from tracks.parallel import map_in_order
+from tracks.files import check_absent, check_folder, check_not_input, written_beside
 from tracks.regions import Region, join_spans, parse_region
 from tracks.runs import Runs
 
@@ -250,6 +249,7 @@ def coverage(
     Raises UsageError for a wrong request (a missing or unsorted file, another genome build), TracksError for a
     damaged file and where no read counts at all. No partial file stays.
     """
+    check_not_input(out, (reads, control, blacklist))
     check_absent(out, overwrite)
     check_folder(out.parent, str(out))
     if control is not None and scale != 1.0:
@@ -286,7 +286,7 @@ def coverage(
         job = replace(job, factors=(1e6 / libraries[0].reads if scale == "cpm" else scale, 1.0))
     covered = False
     with written_beside(out) as beside, BigWigWriter(beside, sizes, BASE_ZOOM) as writer:
-        for tile, runs in zip(parts, map_in_order(partial(_tile_runs, job), parts, processes), strict=True):
+        for tile, runs in zip(parts, map_tiles(partial(_tile_runs, job), parts, processes), strict=True):
             writer.add(tile.chrom, runs.starts, runs.ends, runs.values)
             covered = covered or bool(runs.values.any())
             step()
@@ -320,7 +320,7 @@ def _check_fragments(file: Alignments, counting: Counting) -> None:
 
 def _library(file: Alignments, job: _Job, parts: Sequence[Region], processes: int, step: Callable[[], None]) -> Library:
     library = Library(0, 0)
-    for part in map_in_order(partial(_tile_library, file, job), parts, processes):
+    for part in map_tiles(partial(_tile_library, file, job), parts, processes):
         library = Library(library.reads + part.reads, library.bases + part.bases)
         step()
     if not library.reads:

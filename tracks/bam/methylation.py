@@ -12,12 +12,13 @@ import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pysam
 
-from tracks.bam.alignments import tiles
+from tracks.bam.alignments import BAI_MOST, map_tiles, tiles
 from tracks.bam.methylation_counts import ReadStats, count_tile
 from tracks.bam.methylation_sites import check_targets
 from tracks.bigwig_writer import BASE_ZOOM, BigWigWriter
@@ -25,11 +26,9 @@ from tracks.errors import TracksError, UsageError
 from tracks.files import check_absent, check_folder, written_beside
 from tracks.genome_sizes import read_sizes
 from tracks.htslib import quiet
-from tracks.parallel import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tracks.bam.methylation_counts import Counting, SiteCounts
     from tracks.bam.methylation_sites import Target
@@ -44,7 +43,6 @@ SIGNALS = ("modified", "valid", "fraction")
 _PIECE = 1 << 16
 # A file without any call is not read to its end before that is said.
 _ENOUGH_READS = 100_000
-_BAI_MOST = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -93,6 +91,8 @@ def methylation(
     call of any target (with what they hold); TracksError when something cannot be read or written, or a read's
     tags are damaged.
     """
+    if Path(prefix).name != prefix:
+        raise UsageError(f"a prefix begins the names of files, and '{prefix}' names a folder too; that is -o")
     check_targets(counting.targets, counting.combine_strands)
     check_folder(out, f"to {out}")
     sizes = read_sizes(counting.fasta)
@@ -108,7 +108,7 @@ def methylation(
     work = tiles(counting.alignments.chrom_sizes, tile, regions)
     stats = ReadStats()
     with ExitStack() as finals:
-        counted = map_in_order(partial(_count_and_format, counting), work, processes)
+        counted = map_tiles(partial(_count_and_format, counting), work, processes)
         for done, (chrom, parts, more) in enumerate(counted, 1):
             stats.add(more)
             if stats.alignments >= _ENOUGH_READS and not stats.tagged:
@@ -240,7 +240,7 @@ class _Output:
         table = self.out / f"{self.stem}.bedmethyl.gz"
         self._files = (*bigwigs, table)
         # The stack closes files before it gives them their names, and the index comes to lie there after its table.
-        suffix = ".csi" if max(self.chrom_sizes.values()) > _BAI_MOST else ".tbi"
+        suffix = ".csi" if max(self.chrom_sizes.values()) > BAI_MOST else ".tbi"
         self._index = finals.enter_context(written_beside(table.with_name(table.name + suffix)))
         self._table = finals.enter_context(written_beside(table))
         # Level 4: a third of the time, and a tenth larger.
@@ -269,7 +269,7 @@ def _nothing(counting: Counting, stats: ReadStats) -> TracksError:
     path = counting.alignments.path
     asked = ", ".join(dict.fromkeys(target.modification.name for target in counting.targets))
     if not stats.alignments and not stats.tagged:
-        return UsageError(f"{path}: no read that passes the filters lies in the regions asked for")
+        return UsageError(f"{path}: no read passes the filters and lies where it was looked")
     if not stats.tagged:
         return UsageError(
             f"{path}: none of {stats.alignments:,} reads has an MM tag, so no modified base is known. Such tags are "

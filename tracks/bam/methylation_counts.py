@@ -165,7 +165,7 @@ def count_tile(counting: Counting, tile: Region) -> TileCounts:
     with counting.alignments.open(counting.fasta) as handle:
         for read in counting.alignments.reads(handle, wide):
             if counting.keep.keeps(read):
-                _count_read(counting, tile, read, sites, stats, margin)
+                _count_read(counting, tile, wide, read, sites, stats, margin)
     return TileCounts(
         tile,
         tuple(
@@ -179,6 +179,7 @@ def count_tile(counting: Counting, tile: Region) -> TileCounts:
 def _count_read(
     counting: Counting,
     tile: Region,
+    wide: Region,
     read: pysam.AlignedSegment,
     sites: dict[str, list[_Sites]],
     stats: ReadStats,
@@ -197,7 +198,8 @@ def _count_read(
         if sequence is None or not read.cigarstring or not _whole(read, len(sequence)):
             stats.clipped += starts_here
             return
-        aligned = _align(read, sequence, groups, margin)
+        haplotype = _haplotype(read) if counting.haplotypes else 0
+        aligned = _align(read, sequence, groups, margin, wide)
         # All are decoded before the first is counted, so that a damaged read counts nowhere.
         modifications = {target.modification.name: target.modification for target in counting.targets}
         calls = {
@@ -216,7 +218,6 @@ def _count_read(
         return
     members = [0]
     if counting.haplotypes:
-        haplotype = int(str(read.get_tag("HP"))) if read.has_tag("HP") else 0
         members.append(haplotype if haplotype in (1, 2) else 3)
         stats.other_haplotypes += starts_here and haplotype not in (0, 1, 2)
     own = "-" if read.is_reverse else "+"
@@ -225,6 +226,14 @@ def _count_read(
             called = calls[entry.target.modification.name, strand]
             if called is not None or strand == own:
                 _count(counting, entry, aligned, called, members, margin)
+
+
+def _haplotype(read: pysam.AlignedSegment) -> int:
+    """The read's HP tag, 0 without one. Raises ValueError where it is no whole number."""
+    haplotype = read.get_tag("HP") if read.has_tag("HP") else 0
+    if not isinstance(haplotype, int):
+        raise ValueError(f"its HP tag should be a whole number, found {haplotype!r}")
+    return haplotype
 
 
 def _whole(read: pysam.AlignedSegment, length: int) -> bool:
@@ -241,7 +250,7 @@ _ON_REFERENCE[list(b"MDN=X")] = True
 _COMMAS = bytes(ord(",") if chr(byte) in "MIDNSHP=X" else byte for byte in range(256))
 
 
-def _align(read: pysam.AlignedSegment, sequence: str, groups: list[Group], margin: int) -> _Read:
+def _align(read: pysam.AlignedSegment, sequence: str, groups: list[Group], margin: int, wide: Region) -> _Read:
     # The text is read, because a list of hundreds of tuples takes longer to make than all the rest.
     cigar = str(read.cigarstring).encode()
     ops = np.frombuffer(cigar.translate(None, b"0123456789"), np.uint8)
@@ -250,12 +259,16 @@ def _align(read: pysam.AlignedSegment, sequence: str, groups: list[Group], margi
     query = np.cumsum(lengths * on_query) - lengths * on_query
     reference = np.cumsum(lengths * on_reference) - lengths * on_reference
     shift = np.where(on_query, query - reference, np.where(ops == ord("N"), _SKIP, _DELETION))
-    there = np.repeat(shift[on_reference], lengths[on_reference])
-    there += np.arange(len(there))
+    # Only the part in the tile, for a read can skip half a chromosome.
+    first = reference[on_reference] + read.reference_start
+    inside = np.clip([first, first + lengths[on_reference]], wide.start, wide.end)
+    start = int(np.clip(read.reference_start, wide.start, wide.end))
+    there = np.repeat(shift[on_reference], inside[1] - inside[0])
+    there += np.arange(len(there)) + (start - read.reference_start)
     seq = letters(sequence)
     bits = np.zeros(len(seq) + 2 * margin, np.uint8)
     bits[margin : margin + len(seq)] = LETTER_BITS[seq]
-    return _Read(read.reference_start, there, seq, bits, read.is_reverse, groups)
+    return _Read(start, there, seq, bits, read.is_reverse, groups)
 
 
 @dataclass(frozen=True, eq=False)

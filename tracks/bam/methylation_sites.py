@@ -152,14 +152,12 @@ class Preset:
 
     targets: tuple[str, ...]
     combine_strands: bool
-    help: str
 
 
 PRESETS: Mapping[str, Preset] = {
-    "dimelo-lmnb1": Preset(
-        ("6mA:A", "5mC:CpG"), False, "DiMeLo-seq with LMNB1-directed 6mA in every A, and 5mC in CpG; strands apart"
-    ),
-    "wgs-5mc": Preset(("5mC:CpG",), True, "whole-genome 5mC in CpG, both strands of a CpG counted together"),
+    # DiMeLo-seq with LMNB1-directed 6mA in every A, and the genome's own 5mC.
+    "dimelo-lmnb1": Preset(("6mA:A", "5mC:CpG"), False),
+    "wgs-5mc": Preset(("5mC:CpG",), True),
 }
 
 

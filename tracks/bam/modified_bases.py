@@ -7,6 +7,7 @@ aligned to the reverse strand: the reverse complement of what was sequenced), 0-
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,11 @@ def read_groups(read: pysam.AlignedSegment) -> list[Group] | None:
     if not read.has_tag(name):
         return None
     ml_name = "ML" if read.has_tag("ML") else "Ml"
-    ml: Any = read.get_tag(ml_name) if read.has_tag(ml_name) else b""
+    ml: Any = read.get_tag(ml_name) if read.has_tag(ml_name) else array("B")
+    if not isinstance(ml, array) or ml.typecode != "B":
+        raise ValueError(f"its {ml_name} tag should be an array of bytes (B,C)")
+    if read.has_tag("MN") and not isinstance(read.get_tag("MN"), int):
+        raise ValueError("its MN tag should be a whole number")
     return parse_groups(str(read.get_tag(name)), np.frombuffer(ml, np.uint8))
 
 

@@ -34,7 +34,7 @@ class _Ordered(click.Command):
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["auto", "bigwig", "bedgraph", "bed", "counts"]),
+    type=click.Choice(["auto", "bigwig", "bedgraph", "bed", "narrowpeak", "counts", "bedmethyl"]),
     default="auto",
     show_default=True,
     help="What FILE is [auto: by its name].",
@@ -95,27 +95,30 @@ def command(
     from functools import partial
 
     from tracks.cli.progress import bar
-    from tracks.files import check_absent
+    from tracks.files import check_absent, check_not_input
     from tracks.genome_sizes import read_sizes
     from tracks.liftover.chains import read_chains
     from tracks.liftover.files import lift_bigwig, lift_counts, lift_rows
-    from tracks.liftover.layouts import BEDGRAPH, bed_layout, counts_layout, guess_kind
+    from tracks.liftover.layouts import BEDGRAPH, BEDMETHYL, NARROW_PEAK, bed_layout, counts_layout, guess_kind
     from tracks.liftover.lift import Route
 
     kind = "counts" if columns is not None and form == "auto" else guess_kind(source) if form == "auto" else form
-    if (columns is not None or sites != "auto") and kind != "counts":
+    if (columns is not None or sites != "auto") and kind not in ("counts", "bedmethyl"):
         raise UsageError("--columns and --sites go with counts; a BED, bedGraph or bigWig file needs neither")
-    if join and kind != "bed":
+    if join and kind not in ("bed", "narrowpeak"):
         raise UsageError("--join goes with BED; bases without a value have none in the target either")
     if kind == "bigwig":
         lift = lift_bigwig
-    elif kind == "counts":
-        lift = partial(lift_counts, layout=counts_layout(source, columns), sites=sites)
+    elif kind in ("counts", "bedmethyl"):
+        layout = BEDMETHYL if kind == "bedmethyl" else counts_layout(source, columns)
+        lift = partial(lift_counts, layout=layout, sites=sites)
     else:
-        lift = partial(lift_rows, layout=BEDGRAPH if kind == "bedgraph" else bed_layout(source), join=join)
-    if unmapped == out:
+        layout = {"bedgraph": BEDGRAPH, "narrowpeak": NARROW_PEAK}.get(kind) or bed_layout(source)
+        lift = partial(lift_rows, layout=layout, join=join)
+    if unmapped is not None and unmapped.resolve() == out.resolve():
         raise UsageError(f"{out} cannot be both -o and --unmapped; name two files")
     for path in (out, *([unmapped] if unmapped else [])):
+        check_not_input(path, (source, sizes, *chains, *inverted))
         check_absent(path, overwrite)
     given = {"chains": iter(chains), "inverted": iter(inverted)}
     steps = []

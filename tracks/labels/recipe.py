@@ -77,7 +77,7 @@ class TrackRecipe(DescribedTrack):
 
     ``lift`` names the chain files, one after another, from the files' genome to the recipe's. ``lift_by`` "window
     start" is the published shortcut: only a window's first base is lifted, from the recipe's genome to the files', and
-    what follows it there is read. The path of a bigWig may hold ``{chrom}``, where each chromosome has a file of its own.
+    what follows it there is read. The path of a bigWig may hold ``{chrom}``, where each chromosome has a file.
     """
 
     signal: Path | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tracks.errors import UsageError
 from tracks.tables import formats
-from tracks.tables.formats import plain_name
+from tracks.tables.formats import unpacked_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +40,9 @@ class Layout:
 
     @property
     def columns(self) -> int:
-        """How many columns a line needs at least."""
-        return max(self.chrom, self.start, self.end or 0) + 1
+        """How many columns a line needs at least; BED may leave the strand out."""
+        strand = self.strand if self.strand is not None and self.sites else 0
+        return max(self.chrom, self.start, self.end or 0, strand) + 1
 
 
 BED = Layout("BED", 0, 1, 2, 5, thick=True)
@@ -68,7 +69,7 @@ _BIGWIG = (".bw", ".bigwig")
 
 def guess_kind(path: Path) -> Kind:
     """Say by its name what a file is. Raises UsageError that lists the names that are known."""
-    if plain_name(path).endswith(_BIGWIG):
+    if unpacked_name(path).endswith(_BIGWIG):
         return "bigwig"
     kind = formats.guess_kind(path)
     if kind in ("bedgraph", "bed"):
@@ -82,7 +83,7 @@ def guess_kind(path: Path) -> Kind:
 def bed_layout(path: Path) -> Layout:
     """Return the layout of a BED file by its name: ENCODE's peaks have other columns from the seventh on."""
     layouts = {".narrowpeak": NARROW_PEAK, ".broadpeak": BROAD_PEAK}
-    return next((layout for suffix, layout in layouts.items() if plain_name(path).endswith(suffix)), BED)
+    return next((layout for suffix, layout in layouts.items() if unpacked_name(path).endswith(suffix)), BED)
 
 
 def counts_layout(path: Path, columns: str | None = None) -> Layout:

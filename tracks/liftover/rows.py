@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracks.liftover.layouts import Layout
 
 _BATCH = 1 << 16
+_HINT = " (a bedMethyl is lifted with --format bedmethyl)"
 _THICK, _BLOCKS = 8, 12
 """Columns of a BED file that has thick parts, and of one that has blocks."""
 
@@ -69,7 +70,7 @@ class RowFile:
             with self.path.open("rb") as raw:
                 zipped = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
-                with io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if zipped else raw, encoding="utf-8") as text:
+                with io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if zipped else raw, encoding="utf-8-sig") as text:
                     for number, line in enumerate(text, 1):
                         if number % _BATCH == 0:
                             progress(raw.tell(), size)
@@ -148,7 +149,10 @@ class RowFile:
             for at, row in enumerate(fields):
                 ok = row[9].isdecimal() and int(row[9]) == len(sizes[at]) == len(offsets[at]) > 0
                 if not ok or min(sizes[at]) < 1 or min(offsets[at]) < 0:
-                    raise self._wrong(numbers[at], f"columns 10 to 12 do not list blocks: {' '.join(row[9:12])[:60]!r}")
+                    raise self._wrong(
+                        numbers[at],
+                        f"columns 10 to 12 do not list blocks: {' '.join(row[9:12])[:60]!r}{_HINT}",
+                    )
             of = np.repeat(of, [len(row) for row in sizes])
             starts = starts[of] + np.array([offset for row in offsets for offset in row], np.int64)
             past = starts + np.array([size for row in sizes for size in row], np.int64) > ends[of]

@@ -101,14 +101,14 @@ class TableFormat:
         )
 
 
-def plain_name(path: Path) -> str:
+def unpacked_name(path: Path) -> str:
     """Return a file's name as one looks at how it ends: in small letters, without what compression adds."""
     return path.name.lower().removesuffix(".gz").removesuffix(".bgz")
 
 
 def guess_kind(path: Path) -> str | None:
     """Return the kind of table that a file's name stands for, or None."""
-    name = plain_name(path)
+    name = unpacked_name(path)
     if name.startswith("allc_") and name.endswith(".tsv"):
         return "allc"
     ending = [suffix for suffix in SUFFIXES if name.endswith(suffix)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import run_command
 from tests.tracks.bam.bams import SIZES, Read, random_reads, write_bam
-from tracks.bam.alignments import Alignments, ReadFilter, check_alignments, tiles
+from tracks.bam.alignments import Alignments, ReadFilter, check_alignments, map_tiles, tiles
 from tracks.errors import TracksError, UsageError
 from tracks.parallel import map_in_order
 from tracks.regions import Region
@@ -31,6 +31,18 @@ def names(file: Alignments, keep: ReadFilter, region: Region) -> list[str]:
             for read in file.reads(handle, region)
             if keep.keeps(read) and region.start <= read.reference_start < region.end
         ]
+
+
+def width(region: Region) -> tuple[str, int]:
+    return region.chrom, len(region)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_small_tiles_go_to_a_worker_together(processes: int) -> None:
+    sizes = {"chr1": 2_500, **{f"contig{at}": 90 + at for at in range(40)}, "chr2": 1_000}
+    work = tiles(sizes, 1_000)
+    assert list(map_tiles(width, work, processes)) == [(tile.chrom, len(tile)) for tile in work]
+    assert list(map_tiles(width, [], processes)) == []
 
 
 def fail(region: Region) -> None:

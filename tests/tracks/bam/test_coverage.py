@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyBigWig
 import pysam
 import pytest
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -427,3 +429,11 @@ def test_a_wrong_option_is_one_line(tmp_path: Path, bam: Path, options: list[str
 def test_help_shows_examples() -> None:
     shown = run_command("coverage", "--help")
     assert "tracks coverage chip.bam -o chip.bw" in shown.stdout
+
+
+def test_what_is_read_is_not_written(cli: Callable[..., Result], tmp_path: Path) -> None:
+    bam = write_bam(tmp_path / "reads.bam", random_reads(1, 50))
+    before = bam.read_bytes()
+    result = cli("coverage", bam, "-o", tmp_path / "." / "reads.bam", "--overwrite")
+    assert (result.exit_code, "is read by this command" in result.output) == (2, True)
+    assert bam.read_bytes() == before

@@ -484,6 +484,9 @@ DAMAGED = {
     "ML longer": ({"MM": "C+m,0;", "ML": [1, 2, 3]}, "its ML tag holds 3 values, and its MM tag needs 1"),
     "ML shorter": ({"MM": "C+m,0,1;", "ML": [1]}, "its ML tag holds 1 values, and its MM tag needs 2"),
     "beyond": ({"MM": "C+m,500;", "ML": [1]}, "its MM tag counts beyond the"),
+    "no bytes": ({"MM": "C+m,0;", "ML": "xx"}, "its ML tag should be an array of bytes"),
+    "a word for MN": ({"MM": "C+m,0;", "ML": [1], "MN": "300"}, "its MN tag should be a whole number"),
+    "a word for HP": ({"MM": "C+m,0;", "ML": [1], "HP": "abc"}, "its HP tag should be a whole number, found 'abc'"),
     "no MM": ({"MM": "nonsense;", "ML": [1]}, "which is no group"),
 }
 
@@ -493,8 +496,9 @@ def test_damaged_reads_are_named_or_left_out(given_: Given, tmp_path: Path, cli:
     import array
 
     tags, message = DAMAGED[case]
-    bam = _one_read(tmp_path, given_, MM=tags["MM"], ML=array.array("B", tags["ML"]))
-    words: Sequence[object] = (bam, "--genome", given_.fasta, "--target", "5mC:CpG", "--processes", 1)
+    values = tags["ML"] if isinstance(tags["ML"], str) else array.array("B", tags["ML"])
+    bam = _one_read(tmp_path, given_, **{**tags, "ML": values})
+    words: Sequence[object] = (bam, "--genome", given_.fasta, "--target", "5mC:CpG", "--processes", 1, "--haplotypes")
     result = cli("methylation", *words, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "read odd at chr2:101 is damaged: " in result.stderr

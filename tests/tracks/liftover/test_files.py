@@ -291,9 +291,37 @@ def test_the_target_is_written_in_the_order_and_the_names_of_its_sizes(tmp_path:
         lift_rows(tmp_path / "in.bed", BED, route, {"chr1": 499}, tmp_path / "out.bed")
 
 
+def test_what_is_read_is_not_written(cli: Cli, tmp_path: Path, chain: Path) -> None:
+    source = tmp_path / "a.bed"
+    source.write_text("chr1\t0\t10\n")
+    for words in (("-o", chain), ("-o", source), ("-o", tmp_path / "b.bed", "--unmapped", tmp_path / "x/../a.bed")):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        result = cli("liftover", source, "--chain", chain, *words, "--overwrite")
+        assert result.exit_code == 2
+        assert "is read by this command; give what it writes another name" in result.output
+    (tmp_path / "folder.bed").mkdir()
+    result = cli("liftover", source, "--chain", chain, "-o", tmp_path / "folder.bed", "--overwrite")
+    assert (result.exit_code, "is a folder; give the file another name" in result.output) == (2, True)
+
+
+def test_a_bedmethyl_named_bed(cli: Cli, tmp_path: Path, chain: Path) -> None:
+    """As modkit names it."""
+    row = "chr1\t110\t111\tm\t5\t+\t110\t111\t255,0,0\t5\t20.00\t1\t4\t0\t0\t0\t0\t0\n"
+    (tmp_path / "pileup.bed").write_text(row)
+    words = ("liftover", tmp_path / "pileup.bed", "--chain", chain, "-o", tmp_path / "out.bed")
+    refused = cli(*words)
+    assert (refused.exit_code, "a bedMethyl is lifted with --format bedmethyl" in refused.output) == (2, True)
+    assert cli(*words, "--format", "bedmethyl").exit_code == 0
+    named = tmp_path / "pileup.bedmethyl"
+    named.write_text(row)
+    assert cli("liftover", named, "--chain", chain, "-o", tmp_path / "same.bedmethyl").exit_code == 0
+    assert (tmp_path / "out.bed").read_text() == (tmp_path / "same.bedmethyl").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
+        ("four.bedmethyl", "chr1\t10\t11\tm\n", "line 1: a bedMethyl line has 6 columns here, found 4"),
         ("a.bed", "chr1\t0\n", "a.bed, line 1: a BED line has 3 columns here, found 2"),
         ("a.bed", "chr1\t0\t10\nchr1\t0\t10\tx\n", "line 2: a BED line has 3 columns here, found 4"),
         ("a.bed", "chr1\t0\t10\nchr1\tzero\t10\n", "line 2: column 2 must be a whole number, found 'zero'"),
