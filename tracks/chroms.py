@@ -37,6 +37,7 @@ def match_chroms(found: Mapping[str, int | None] | Iterable[str], genome: Mappin
     chromosome, or when a length differs (both lengths are named: the file is of another genome build).
     """
     lengths: dict[str, int | None] = dict(found) if isinstance(found, Mapping) else dict.fromkeys(found)
+    order = {name: at for at, name in enumerate(lengths)}
     by_plain: dict[str, list[str]] = {}
     for name in lengths:
         # A name that the genome has too is that chromosome, and no other one's.
@@ -46,7 +47,7 @@ def match_chroms(found: Mapping[str, int | None] | Iterable[str], genome: Mappin
     for chrom in genome:
         alike = by_plain.get(plain_name(chrom), [])
         if chrom in lengths:
-            alike = [name for name in lengths if name == chrom or name in alike]
+            alike = sorted([chrom, *alike], key=order.__getitem__) if alike else [chrom]
         if not alike:
             continue
         if len(alike) > 1:
