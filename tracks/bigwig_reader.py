@@ -32,6 +32,9 @@ _BLOCK_HEADER = 24
 _BATCH = 64
 """Blocks that are decoded together: 65,536 runs in files of the usual 1,024 a block."""
 
+_MOST_MAPPED = 1 << 22
+"""Bytes of a file that stay mapped into memory."""
+
 # What a damaged file makes of its tables: counts, offsets and texts that cannot be.
 _DAMAGE = (struct.error, ValueError, IndexError, UnicodeDecodeError, OverflowError, MemoryError, zlib.error)
 
@@ -66,6 +69,7 @@ class BigWigReader:
             raise UsageError(f"there is no bigWig file {path}") from error
         except OSError as error:
             raise TracksError(f"cannot read {path}: {error.strerror}") from error
+        self._mapped = 0
         self._layout = _Layout(self._order())
         try:
             self._read_header()
@@ -156,7 +160,7 @@ class BigWigReader:
             last = start
             for first in range(0, len(blocks), _BATCH):
                 found = _cut(self._decoded(blocks[first : first + _BATCH]), start, end)
-                self._release()
+                self._release(int(blocks[first : first + _BATCH, 1].sum()))
                 if not len(found):
                     continue
                 backwards = found.starts[0] < last or (found.ends <= found.starts).any()
@@ -168,10 +172,13 @@ class BigWigReader:
         except _DAMAGE as error:
             raise self._damaged(str(error)) from error
 
-    def _release(self) -> None:
-        """Let go of the pages that were read: they stay in the system's cache, and are not this process's memory."""
-        if isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    def _release(self, read: int) -> None:
+        """Let go of the pages that were read, now and then: they stay in the system's cache, and are not this process's
+        memory."""
+        self._mapped += read
+        if self._mapped > _MOST_MAPPED and isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             self._data.madvise(mmap.MADV_DONTNEED)
+            self._mapped = 0
 
     def _blocks(self, at: int, chrom: int, start: int, end: int) -> Iterator[np.ndarray]:
         """Offset and size of the blocks that may touch a span, int64 ``[n, 2]`` a leaf of the index."""

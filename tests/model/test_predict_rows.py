@@ -79,17 +79,30 @@ def test_files_that_are_there_are_kept(
 
 
 def test_a_run_that_stopped_between_its_files_goes_on(
-    cli: Cli, windows: Path, two_headed_folder: Path, fasta: Path, tmp_path: Path
+    cli: Cli,
+    windows: Path,
+    two_headed_folder: Path,
+    fasta: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heads = ("--head", "bins", "--head", "window")
     out = tmp_path / "out"
     given = ("predict", "--windows", windows, "--genome", fasta, "--model", two_headed_folder, *heads, "-o", out)
-    (out / "window.h5").mkdir(parents=True)  # no file can be put in its place
-    stopped = cli(*given, "--overwrite")
+    folder = out / "window.h5"
+    folder.mkdir(parents=True)
+    refused = cli(*given, "--overwrite")
+    assert refused.exit_code == 2
+    assert f"{folder} is a folder; give the file another name" in refused.stderr
+    folder.rmdir()
+    with monkeypatch.context() as patch:
+        # The second file cannot be given its name.
+        rename = Path.replace
+        patch.setattr(Path, "replace", lambda self, to: folder.open() if to == folder else rename(self, to))
+        stopped = cli(*given)
     assert stopped.exit_code == 1
-    assert f"cannot write {out / 'window.h5'}" in stopped.stderr
+    assert f"cannot write {folder}" in stopped.stderr
     assert (out / "bins.h5").is_file()
-    (out / "window.h5").rmdir()
     assert cli(*given).exit_code == 0
     assert sorted(path.name for path in out.iterdir()) == ["bins.h5", "window.h5"]
     again = cli(*given)

@@ -1,6 +1,6 @@
 """The arrays of a built label set: values, the valid count behind each, and why a bin has none.
 
-The grid of a chromosome is written in pieces of eight windows, given windows in pieces of sixteen rows; a piece is a
+The grid of a chromosome is written in pieces of sixteen windows, given ones in pieces of sixteen rows; a piece is a
 Zarr chunk, and is there when its mask is, which is written last.
 """
 
@@ -19,7 +19,7 @@ from tracks.window_array import WindowArray
 if TYPE_CHECKING:
     from pathlib import Path
 
-PIECE_WINDOWS = 8
+PIECE_WINDOWS = 16
 PIECE_BINS = PIECE_WINDOWS * BINS
 """Bins in one piece of a chromosome's grid."""
 PIECE_ROWS = 16

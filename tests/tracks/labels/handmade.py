@@ -14,7 +14,7 @@ from tracks.labels.built import BuiltLabels
 from tracks.labels.recipe import Kind, load_recipe
 
 SIZES = {"chr20": 1_600_050, "chr3": 900_000, "chrN": 20_000}
-"""Not in the order of their names; two pieces, one piece, and a chromosome smaller than a window."""
+"""Not in the order of their names; a piece each, and a chromosome smaller than a window."""
 
 Values = Mapping[str, np.ndarray]
 

@@ -10,7 +10,7 @@ import numpy as np
 from tracks.bigwig_writer import BigWigWriter
 from tracks.grid import BIN
 
-SIZES = {"chr2": 1_500_050, "chr10": 400_000}
+SIZES = {"chr2": 2_000_050, "chr10": 400_000}
 """Not in the order of their names; one with more than one piece of the grid."""
 HOLE = (262_144, 300_000)
 """N on chr2."""

@@ -19,19 +19,20 @@ from tests.tracks.labels.measured import HOLE, SIZES, binned, per_base, recipe_f
 from tracks.errors import TracksError, UsageError
 from tracks.grid import BIN, BINS, FLANK, INPUT, bin_count
 from tracks.labels import BuiltLabels, open_labels
+from tracks.labels.arrays import PIECE_BINS
 from tracks.labels.build import build_labels
 from tracks.labels.recipe import load_recipe
 
 SIGNAL = {chrom: per_base(chrom, 1) for chrom in SIZES}
 COUNTS = {chrom: np.abs(np.round(per_base(chrom, 2, 0.8))) for chrom in SIZES}
 VALID = {chrom: counts + 1 for chrom, counts in COUNTS.items()}
-INTERVALS = [("chr10", 1_000, 5_000), ("chr2", 100, 300), ("chr2", 250, 20_000), ("chr2", 1_499_000, 1_500_050)]
+INTERVALS = [("chr10", 1_000, 5_000), ("chr2", 100, 300), ("chr2", 250, 20_000), ("chr2", 1_999_000, 2_000_050)]
 
 
 def grid(labels: BuiltLabels, chrom: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels, valid counts and mask of a chromosome, ``[bins, tracks]``."""
     pieces = [piece for piece in labels.pieces() if piece.chrom == chrom]
-    assert [piece.first_bin for piece in pieces] == list(range(0, bin_count(SIZES[chrom]), BINS * 8))
+    assert [piece.first_bin for piece in pieces] == list(range(0, bin_count(SIZES[chrom]), PIECE_BINS))
     return (
         np.concatenate([piece.labels for piece in pieces]),
         np.concatenate([piece.valid for piece in pieces]),
@@ -228,7 +229,7 @@ def test_processes_and_pieces_make_no_difference(built: BuiltLabels, files: Path
 WINDOWS = (
     ("chr2", 300_123, "train"),
     ("chr10", -5_000, "valid"),
-    ("chr2", 1_400_017, "test"),
+    ("chr2", 1_900_017, "test"),
     ("chr10", 60_000, "train"),
 )
 
@@ -390,7 +391,7 @@ def test_what_is_no_label_set_is_not_replaced(files: Path, genome: Path, tmp_pat
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ("chr2\t0\t2000000\ttrain\n", r"its block chr2:1-2,000,000 is of another genome: chr2 has 1,500,050 bases"),
+        ("chr2\t0\t3000000\ttrain\n", r"its block chr2:1-3,000,000 is of another genome: chr2 has 2,000,050 bases"),
         ("chr2\t0\t1000\tteach\n", "line 1: it needs chromosome, start, end, train"),
         ("chr2\t0\t1000\ttrain\nchr7\t0\t9\tvalid\n", "chr7 is not in the genome"),
     ],
