@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+BIGWIG_SUFFIXES = (".bw", ".bigwig")
+"""How the names of bigWig files end, in small letters."""
+
 _BIGBED_MAGIC = 0x8789F2EB
 _CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
 _BLOCK_HEADER = 24

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+def union(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the union of spans in any order as disjoint ones that do not touch, by start (int64)."""
+    order = np.argsort(starts, kind="stable")
+    starts, reach = starts[order], np.maximum.accumulate(ends[order])
+    first = np.append(True, starts[1:] > reach[:-1])[: len(starts)]
+    return starts[first], reach[np.append(first[1:], True)[: len(starts)]]
+
+
 @dataclass(frozen=True, eq=False)
 class Runs:
     """Runs of one chromosome by start, without overlap: ``starts`` and ``ends`` int64 ``[n]`` (0-based half-open),

@@ -11,6 +11,7 @@ from tracks.grid import INPUT
 from tracks.regions import Region
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 Fold = Literal["train", "valid", "test"]
@@ -54,3 +55,9 @@ def read_split(path: Path) -> tuple[Block, ...]:
         if one.chrom == other.chrom and other.start < one.end:
             raise TracksError(f"{path}: the blocks {one} and {other} overlap; a base belongs to one fold")
     return tuple(blocks)
+
+
+def split_text(blocks: Iterable[Block]) -> str:
+    """Return blocks as ``read_split`` reads them."""
+    regions = ((block.region, block.fold) for block in blocks)
+    return "".join(f"{region.chrom}\t{region.start}\t{region.end}\t{fold}\n" for region, fold in regions)

@@ -78,6 +78,11 @@ def read_windows(path: Path) -> tuple[WindowRow, ...]:
     return tuple(rows)
 
 
+def windows_text(rows: Iterable[WindowRow]) -> str:
+    """Return windows as ``read_windows`` reads them."""
+    return "".join(f"{row.chrom}\t{row.start}\t{row.end}\t{row.fold}\n" for row in rows)
+
+
 def overlaps_with_training(
     windows: Iterable[WindowRow], blocks: Iterable[Block]
 ) -> Iterator[tuple[WindowRow, tuple[int, int]]]:
@@ -93,6 +98,12 @@ def overlaps_with_training(
         at = bisect_right(spans, window.start, key=lambda span: span[1])
         if at < len(spans) and spans[at][0] < window.end:
             yield window, spans[at]
+
+
+def check_stride(stride: int) -> None:
+    """Raise UsageError unless windows so many bases apart all start on a bin."""
+    if stride < BIN or stride % BIN:
+        raise UsageError(f"training windows start on a bin: a stride of {stride} is no multiple of {BIN}")
 
 
 def windows_of(block: Block, stride: int) -> list[WindowRow]:

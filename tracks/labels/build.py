@@ -21,7 +21,6 @@ from tracks.errors import TracksError, UsageError
 from tracks.files import check_folder, write_text
 from tracks.genome_sizes import is_table
 from tracks.grid import BINS
-from tracks.labels.aggregate import value_range
 from tracks.labels.arrays import BLACKLISTED, PIECE_ROWS, UNMAPPABLE, grid_arrays, row_arrays
 from tracks.labels.built import FORMAT, SPLIT_FILE, TABLE, WINDOWS_FILE
 from tracks.labels.pieces import Piece, Plan, build_piece, forget
@@ -29,7 +28,9 @@ from tracks.labels.prepare import Preparation, check_files, input_files
 from tracks.labels.signals import check_signals, expanded
 from tracks.observed import LEAST_OBSERVED
 from tracks.parallel import map_in_order
+from tracks.split import split_text
 from tracks.window_array import MAKING
+from tracks.windows import windows_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,7 +204,6 @@ def _finish(
             "aggregation": entry.aggregate,
             "stored": entry.stored,
             "missing": entry.missing,
-            "range": value_range(entry.aggregate, entry.unit),
             "sources": [path.name for path in entry.files().values()],
         }
         for entry in recipe.track
@@ -221,12 +221,9 @@ def _finish(
     }
     try:
         if rows:
-            lines = [f"{row.chrom}\t{row.start}\t{row.end}\t{row.fold}\n" for row in rows]
-            write_text(plan.folder / WINDOWS_FILE, "".join(lines))
+            write_text(plan.folder / WINDOWS_FILE, windows_text(rows))
         if blocks:
-            regions = [(block.region.chrom, block.region.start, block.region.end, block.fold) for block in blocks]
-            lines = [f"{chrom}\t{start}\t{end}\t{fold}\n" for chrom, start, end, fold in regions]
-            write_text(plan.folder / SPLIT_FILE, "".join(lines))
+            write_text(plan.folder / SPLIT_FILE, split_text(blocks))
         for left in plan.folder.rglob(f"{MAKING}*"):
             shutil.rmtree(left)
         write_text(plan.folder / TABLE, json.dumps(table, indent=1) + "\n")

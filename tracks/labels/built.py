@@ -15,7 +15,7 @@ import numpy as np
 
 from tracks.errors import TracksError, UsageError
 from tracks.grid import BIN, BINS, FLANK, WINDOW, bin_count
-from tracks.labels.aggregate import labels_of, window_values
+from tracks.labels.aggregate import labels_of, value_range, window_values
 from tracks.labels.arrays import (
     MASKED,
     OBSERVED,
@@ -29,7 +29,7 @@ from tracks.labels.arrays import (
 from tracks.observed import LEAST_OBSERVED
 from tracks.split import read_split
 from tracks.track import Track
-from tracks.windows import WindowRow, read_windows, windows_of
+from tracks.windows import WindowRow, check_stride, read_windows, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,16 +52,20 @@ _HELD = 32
 @dataclass(frozen=True)
 class BuiltTrack:
     """One track of a label set: with the transform of a bin's label, and of a window's; how bases became a value, in
-    which scale its files hold it, what is written for a missing label (None: NaN), what its values can be (None:
-    anything), and the files that it was made of."""
+    which scale its files hold it, what is written for a missing label (None: NaN), and the files that it was made
+    of."""
 
     track: Track
     window_track: Track
     aggregation: Aggregation
     stored: Literal["linear", "log2"]
     missing: float | None
-    unit_range: tuple[float, float] | None
     sources: tuple[str, ...]
+
+    @property
+    def unit_range(self) -> tuple[float, float] | None:
+        """Between which values the track can lie, None where nothing says."""
+        return value_range(self.aggregation, self.track.unit)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> BuiltTrack:
@@ -72,7 +76,6 @@ class BuiltTrack:
             fields["aggregation"],
             fields["stored"],
             fields["missing"],
-            None if fields["range"] is None else (fields["range"][0], fields["range"][1]),
             tuple(fields["sources"]),
         )
 
@@ -90,8 +93,8 @@ class GridPiece:
 
 
 class BuiltLabels:
-    """A label set in a folder. Raises UsageError when there is none, TracksError when it is damaged or of a later
-    version of this program.
+    """A label set in a folder. Raises UsageError when there is none, or the stride is no whole bins; TracksError when
+    it is damaged or of a later version of this program.
 
     Without given windows, windows of the split are rows as in ``ProjectLabels``: those of which at least
     ``min_observed`` of the bins have a label of some track.
@@ -100,6 +103,7 @@ class BuiltLabels:
     scopes: tuple[Scope, ...] = ("bins", "window")
 
     def __init__(self, path: Path, stride: int = WINDOW // 2, min_observed: float = LEAST_OBSERVED) -> None:
+        check_stride(stride)
         self.path, self._min_observed = path, min_observed
         table = _read_table(path)
         try:

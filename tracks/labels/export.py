@@ -21,6 +21,7 @@ from tracks.labels.built import SPLIT_FILE
 from tracks.track import Track, values_of
 from tracks.transform import Affine
 from tracks.window_files import write_window_scopes
+from tracks.windows import windows_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,8 +70,7 @@ def export_hdf5(
         {"label_set": labels.name, "recipe": labels.recipe, "genome": labels.genome},
         progress,
     )
-    lines = [f"{window.chrom}\t{window.start}\t{window.end}\t{window.fold}\n" for window in labels.windows]
-    write_text(bed, "".join(lines))
+    write_text(bed, windows_text(labels.windows))
     return bed
 
 

@@ -10,6 +10,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from tracks.bigwig_reader import BIGWIG_SUFFIXES
 from tracks.bigwig_writer import BigWigWriter
 from tracks.chroms import match_chroms
 from tracks.errors import TracksError, UsageError
@@ -34,12 +35,10 @@ if TYPE_CHECKING:
 
 _Read = TypeVar("_Read")
 
-_BIGWIG_SUFFIXES = (".bw", ".bigwig")
-
 
 def is_bigwig(path: Path, form: str = "") -> bool:
     """Say whether a measured file is a bigWig, by its name or by the format that the recipe names."""
-    return form == "bigwig" if form else path.suffix.lower() in _BIGWIG_SUFFIXES
+    return form == "bigwig" if form else path.suffix.lower() in BIGWIG_SUFFIXES
 
 
 def table_format(entry: TrackRecipe, path: Path) -> TableFormat:

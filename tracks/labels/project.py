@@ -15,7 +15,7 @@ from tracks.grid import BIN, BINS, FLANK, WINDOW
 from tracks.observed import LEAST_OBSERVED, mean_of_known, read_observed
 from tracks.regions import check_chrom
 from tracks.split import read_split
-from tracks.windows import windows_of
+from tracks.windows import check_stride, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,8 +46,7 @@ class ProjectLabels:
     ) -> None:
         if project.split is None:
             raise UsageError(f"project '{project.name}' names no split, which says what trains, tunes and tests")
-        if stride < BIN or stride % BIN:
-            raise UsageError(f"training windows start on a bin: a stride of {stride} is no multiple of {BIN}")
+        check_stride(stride)
         self.name = project.name
         self.min_observed = min_observed
         self.entries = project.targets()

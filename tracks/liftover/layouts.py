@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from tracks.bigwig_reader import BIGWIG_SUFFIXES
 from tracks.errors import UsageError
 from tracks.tables import formats
 from tracks.tables.formats import unpacked_name
@@ -64,19 +65,18 @@ _COUNTS = {
     "cgmap": CGMAP,
     "allc": ALLC,
 }
-_BIGWIG = (".bw", ".bigwig")
 
 
 def guess_kind(path: Path) -> Kind:
     """Say by its name what a file is. Raises UsageError that lists the names that are known."""
-    if unpacked_name(path).endswith(_BIGWIG):
+    if unpacked_name(path).endswith(BIGWIG_SUFFIXES):
         return "bigwig"
     kind = formats.guess_kind(path)
     if kind in ("bedgraph", "bed"):
         return "bed" if kind == "bed" else "bedgraph"
     if kind is not None:
         return "counts"
-    known = ", ".join((*_BIGWIG, *formats.SUFFIXES))
+    known = ", ".join((*BIGWIG_SUFFIXES, *formats.SUFFIXES))
     raise UsageError(f"{path}: its name does not say what it is (known: {known}, also with .gz); give --format")
 
 

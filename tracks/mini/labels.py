@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tracks.binning import bin_sums
 from tracks.errors import TracksError
 from tracks.grid import BIN, bin_count
+from tracks.runs import Runs, union
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,26 +34,15 @@ def read_intervals(path: Path, chrom: str) -> np.ndarray:
 
 def merged(intervals: np.ndarray) -> np.ndarray:
     """Return the union of intervals as disjoint ones, by start; neighbours that touch are joined."""
-    if not len(intervals):
-        return intervals
-    starts, ends = intervals[np.argsort(intervals[:, 0], kind="stable")].T
-    reach = np.maximum.accumulate(ends)
-    first = np.concatenate([[True], starts[1:] > reach[:-1]])
-    return np.stack([starts[first], reach[np.append(first[1:], True)]], axis=1)
+    return np.stack(union(*intervals.T), axis=1)
 
 
 def covered_bases(intervals: np.ndarray, chrom_length: int) -> np.ndarray:
     """Count the bases of each bin that any interval covers, int64 ``[bins]``."""
-    disjoint = merged(np.clip(intervals, 0, chrom_length))
-    edges = np.arange(bin_count(chrom_length) + 1) * BIN
-    if not len(disjoint):
-        return np.zeros(len(edges) - 1, np.int64)
-    starts, ends = disjoint.T
-    # Bases covered before each edge: whole intervals, and the part of the one that the edge lies in.
-    before = np.concatenate([[0], np.cumsum(ends - starts)])
-    last = np.searchsorted(starts, edges, side="right") - 1
-    part = np.where(last >= 0, np.minimum(edges, ends[last]) - starts[last], 0)
-    return np.diff(before[np.maximum(last, 0)] + part)
+    starts, ends = union(*np.clip(intervals, 0, chrom_length).T)
+    kept = starts < ends
+    runs = Runs.of(starts[kept], ends[kept], np.ones(kept.sum()))
+    return bin_sums([runs], 0, bin_count(chrom_length)).covered
 
 
 def covered_fraction(intervals: np.ndarray, chrom_length: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from tracks.bigwig_writer import BigWigWriter, cut
 from tracks.chroms import match_chroms, plain_name
 from tracks.errors import TracksError, UsageError, first_few
 from tracks.files import written_beside
+from tracks.runs import union
 from tracks.tables.reader import read_blocks
 from tracks.tables.row_spool import TILE, RowSpool
 
@@ -182,7 +183,7 @@ def intervals_to_bigwig(
             for at, tiles in itertools.groupby(spool.tiles(), key=lambda tile: tile[0]):
                 last = np.empty((2, 0), np.int64)
                 for _, rows in tiles:
-                    starts, ends = _union(*np.append(last, [rows["start"], rows["end"]], axis=1))
+                    starts, ends = union(*np.append(last, [rows["start"], rows["end"]], axis=1))
                     # The last one may go on in the next tile.
                     last = np.array([starts[-1:], ends[-1:]])
                     _add(writer, ours[at], starts[:-1], ends[:-1], np.ones(len(starts) - 1, np.float32))
@@ -201,14 +202,6 @@ def _compiled(path: Path, name: str | None) -> re.Pattern[str] | None:
 def _matching(words: Words, kept: list[bool]) -> np.ndarray:
     kept_rows: np.ndarray = np.array(kept, bool)[words.codes]
     return kept_rows
-
-
-def _union(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the union of spans as disjoint ones that do not touch, by start (int64)."""
-    order = np.argsort(starts, kind="stable")
-    starts, reach = starts[order], np.maximum.accumulate(ends[order])
-    first = np.flatnonzero(np.append(True, starts[1:] > reach[:-1]))
-    return starts[first], reach[np.append(first[1:], len(starts)) - 1]
 
 
 def counts_to_bigwigs(

@@ -538,6 +538,8 @@ def test_a_label_set_that_is_none(tmp_path: Path, built: BuiltLabels) -> None:
     (tmp_path / "half.zarr.partial").mkdir()
     with pytest.raises(UsageError, match="its build was not finished"):
         open_labels(tmp_path / "half.zarr")
+    with pytest.raises(UsageError, match="a stride of 100 is no multiple of 128"):
+        open_labels(built.path, stride=100)
     with pytest.raises(UsageError, match="windows of its own"):
         open_labels(built.path, tmp_path / "windows.bed")
     later = tmp_path / "later.zarr"
