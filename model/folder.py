@@ -53,7 +53,8 @@ class LoadedTrunk:
 @dataclass(frozen=True, eq=False)
 class Model:
     """A trunk and one or more of its heads. ``digest`` names their numbers: weights, shape, track order and units,
-    stride and engine. ``stride``: bases from one value of a window head to the next."""
+    stride and engine; ``head_digests`` those of each head alone, by which its predictions are stored: what ``digest``
+    is of a model with that one head. ``stride``: bases from one value of a window head to the next."""
 
     name: str
     tracks: tuple[Track, ...]
@@ -64,6 +65,7 @@ class Model:
     split: tuple[Block, ...]
     training: dict[str, Any]
     heads: tuple[HeadSpec, ...]
+    head_digests: Mapping[str, str]
     stride: int = WINDOW
 
 
@@ -165,7 +167,7 @@ def load_trunk(folder: Path) -> LoadedTrunk:
         raise TracksError(f"{folder} is damaged: model.json is not right at {error}") from error
     _load_weights(trunk, folder / "trunk.safetensors", "model.json")
     numbers = {"engine": ENGINE, "trunk": dataclasses.asdict(config)}
-    digest = _digest(numbers, [folder / "trunk.safetensors"])
+    digest = _digest(numbers, [_file_digest(folder / "trunk.safetensors")])
     return LoadedTrunk(name, config, trunk.eval().requires_grad_(False), digest, source)
 
 
@@ -237,15 +239,38 @@ def load_model(folder: Path, heads: Sequence[str] = (), stride: int = WINDOW) ->
         for spec in specs
         for track in spec.tracks
     )
-    numbers = {"trunk": loaded.digest, "heads": [_head_numbers(spec) for spec in specs]}
-    if stride != WINDOW:
-        numbers["stride"] = str(stride)
-    digest = _digest(numbers, [folder / "heads" / name / "weights.safetensors" for name in names])
+    weights = {name: _file_digest(folder / "heads" / name / "weights.safetensors") for name in names}
+    digest = _heads_digest(loaded.digest, specs, weights, stride)
+    # A stride means nothing to a head of scope bins, so one beside it must not give the same numbers another name.
+    head_digests = {
+        spec.name: _heads_digest(loaded.digest, (spec,), weights, stride if spec.scope == "window" else WINDOW)
+        for spec in specs
+    }
     splits = [folder / "split.bed", *(folder / "heads" / name / "split.bed" for name in names)]
     split = tuple(dict.fromkeys(block for path in splits if path.exists() for block in read_split(path)))
     card = _read_json(folder / "card.json", "a model card") if (folder / "card.json").exists() else None
     training = dict(_description(folder).get("training", {}))
-    return Model(loaded.name, tracks, network.eval(), digest, folder, card, split, training, specs, stride)
+    return Model(
+        loaded.name, tracks, network.eval(), digest, folder, card, split, training, specs, head_digests, stride
+    )
+
+
+def stored_digests(folder: Path) -> set[str]:
+    """Return every digest under which predictions of a model folder's heads may be stored, with any stride.
+
+    Raises as ``load_model`` does.
+    """
+    loaded = load_trunk(folder)
+    digests = set()
+    for name in head_names(folder):
+        spec, _ = load_head(folder, name, loaded.config.embedding_filters)
+        weights = {name: _file_digest(folder / "heads" / name / "weights.safetensors")}
+        strides = [WINDOW, *_STRIDES] if spec.scope == "window" else [WINDOW]
+        digests |= {_heads_digest(loaded.digest, (spec,), weights, stride) for stride in strides}
+    return digests
+
+
+_STRIDES = [stride for stride in range(2 * BIN, WINDOW, 2 * BIN) if WINDOW % stride == 0]
 
 
 def _check_stride(stride: int, specs: Sequence[HeadSpec]) -> None:
@@ -253,7 +278,7 @@ def _check_stride(stride: int, specs: Sequence[HeadSpec]) -> None:
         return
     if all(spec.scope == "bins" for spec in specs):
         raise UsageError("a stride slides heads that give one value a window; the heads chosen give one a bin")
-    if stride < BIN or WINDOW % stride or stride % (2 * BIN):
+    if stride not in _STRIDES:
         near = [WINDOW // parts for parts in (2, 4, 7, 14, 28, 56, 112, 448)]
         raise UsageError(f"a stride of {stride:,} does not divide a window into equal bins; choose one of {near}")
 
@@ -317,8 +342,19 @@ def _save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
         beside.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in weights.items()}))
 
 
-def _digest(numbers: dict[str, Any], weights: Sequence[Path]) -> str:
+def _heads_digest(trunk: str, specs: Sequence[HeadSpec], weights: Mapping[str, bytes], stride: int) -> str:
+    numbers: dict[str, Any] = {"trunk": trunk, "heads": [_head_numbers(spec) for spec in specs]}
+    if stride != WINDOW:
+        numbers["stride"] = str(stride)
+    return _digest(numbers, [weights[spec.name] for spec in specs])
+
+
+def _digest(numbers: dict[str, Any], weights: Sequence[bytes]) -> str:
     digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
-    for path in weights:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for of_file in weights:
+        digest.update(of_file)
     return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from contextlib import nullcontext
+from math import nan
 from typing import TYPE_CHECKING
 
-from tracks.errors import UsageError
+from tracks.errors import TracksError, UsageError
 from tracks.files import check_absent
-from tracks.store import WindowStore
+from tracks.window_array import ZSTD, WindowArray
 from tracks.window_files import VALUES, write_window_file
 
 if TYPE_CHECKING:
@@ -79,9 +80,13 @@ def predict_rows(
     for path in files.values():
         check_absent(path, overwrite or aside.exists())
     stores = {
-        spec.name: WindowStore(aside / spec.name, len(windows), len(spec.tracks), VALUES[spec.scope])
+        spec.name: WindowArray(
+            aside / spec.name, len(windows), (VALUES[spec.scope], len(spec.tracks)), "float32", nan, ZSTD, "the rows"
+        )
         for spec in model.heads
     }
+    for rows in stores.values():
+        rows.open()
     with embeddings or nullcontext():
         known = {name: store.known() for name, store in stores.items()}
         for row, window in enumerate(windows):
@@ -91,7 +96,13 @@ def predict_rows(
                 embedding = predictor.embedding(window.chrom, window.start)
                 if unlabelled:
                     for name, labels in predictor.labels_of(window.chrom, window.start, embedding).items():
-                        stores[name].write(row, labels)
+                        try:
+                            stores[name].write(row, labels)
+                        except OSError as error:
+                            raise TracksError(
+                                f"cannot write {aside}: {error.strerror}; the rows before are kept, "
+                                "so run again to go on"
+                            ) from error
                 if embeddings is not None and unkept:
                     embeddings.write(row, embedding)
             progress(row + 1, len(windows))
@@ -110,7 +121,7 @@ def predict_rows(
     return files
 
 
-def _row(predictor: Predictor, store: WindowStore, head: str, row: int, window: WindowRow) -> np.ndarray:
+def _row(predictor: Predictor, store: WindowArray, head: str, row: int, window: WindowRow) -> np.ndarray:
     labels = store.read(row)
     # A chunk that the disk lost is predicted again.
     return predictor.labels(window.chrom, window.start)[head] if labels is None else labels

@@ -13,6 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import settings
+
+# A machine that has other work takes longer for an example, which is no fault.
+settings.register_profile("tracks", deadline=None)
+settings.load_profile("tracks")
 
 # A shell starts background jobs with Ctrl-C ignored, which the commands that these tests start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -92,20 +92,28 @@ def read_bed(path: Path, chrom_sizes: Mapping[str, int]) -> list[Region]:
 
     Raises TracksError when the file cannot be read and UsageError that names the line when one is wrong.
     """
-    regions = []
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip() or line.startswith("#") or line.split(None, 1)[0] in ("track", "browser"):
-                    continue
-                regions.append(_bed_region(line.rstrip("\n"), f"{path}, line {number}", chrom_sizes))
+            return parse_bed(lines, str(path), chrom_sizes)
     except FileNotFoundError as error:
         raise UsageError(f"there is no BED file {path}") from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TracksError(f"cannot read the BED file {path}: {reason}") from error
+
+
+def parse_bed(lines: Iterable[str], where: str, chrom_sizes: Mapping[str, int]) -> list[Region]:
+    """Read the first three columns of BED lines that are from ``where``; comments and headers are passed over.
+
+    Raises UsageError that names the line when one is wrong, or when there is no region.
+    """
+    regions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#") or line.split(None, 1)[0] in ("track", "browser"):
+            continue
+        regions.append(_bed_region(line.rstrip("\r\n"), f"{where}, line {number}", chrom_sizes))
     if not regions:
-        raise UsageError(f"{path} holds no regions; a BED line is: chromosome, start, end, tab-separated")
+        raise UsageError(f"{where} holds no regions; a BED line is: chromosome, start, end, tab-separated")
     return regions
 
 

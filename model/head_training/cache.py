@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from zarr.codecs import Crc32cCodec
 
 from tracks.errors import TracksError
 from tracks.files import nearest_folder
 from tracks.grid import BINS
-from tracks.window_array import WindowArray
+from tracks.window_array import CRC32C, WindowArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +65,9 @@ class ResidualCache:
     def __init__(self, root: Path, key: str, windows: int, width: int) -> None:
         self.folder = root / key[:32]
         self._width = width
-        codec = Crc32cCodec()  # float16 activations do not compress
+        # Not compressed, because float16 activations do not get smaller.
         self._strands = {
-            strand: WindowArray(self.folder / strand, windows, (1, width, BINS), "float16", 0.0, codec, "the cache")
+            strand: WindowArray(self.folder / strand, windows, (1, width, BINS), "float16", 0.0, CRC32C, "the cache")
             for strand in STRANDS
         }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.folder import FORMAT, Model, load_model
+from model.folder import FORMAT, Model, load_model, stored_digests
 from tests.model.conftest import TINY_TRACKS
 from tracks.errors import TracksError, UsageError
+from tracks.grid import WINDOW
 
 
 @pytest.fixture
@@ -85,3 +87,35 @@ def test_truncated_weights(copy: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(TracksError, match="damaged"):
         load_model(copy)
+
+
+def test_a_heads_digest_is_that_of_a_model_with_it_alone(two_headed_folder: Path) -> None:
+    """By these digests predictions are stored, so the rule may not change: it would orphan every store."""
+    for names in (("bins", "window"), ("window", "bins"), ("window",)):
+        for stride in (WINDOW, WINDOW // 7):
+            model = load_model(two_headed_folder, names, stride)
+            assert list(model.head_digests) == list(names)
+            assert model.head_digests["window"] == load_model(two_headed_folder, ("window",), stride).digest
+            if "bins" in names:  # to which a stride means nothing
+                assert model.head_digests["bins"] == load_model(two_headed_folder, ("bins",)).digest
+    digests = {load_model(two_headed_folder, ("window",), WINDOW // parts).digest for parts in (1, 2, 7)}
+    assert len(digests) == 3
+    assert load_model(two_headed_folder, ("bins", "window")).digest not in digests
+    assert stored_digests(two_headed_folder) >= digests | {load_model(two_headed_folder, ("bins",)).digest}
+
+
+def test_the_rule_of_a_heads_digest(two_headed_folder: Path) -> None:
+    for name, stride in (("bins", WINDOW), ("window", WINDOW), ("window", WINDOW // 2)):
+        home = two_headed_folder / "heads" / name
+        described = json.loads((home / "head.json").read_text())
+        tracks = [[track["name"], track["unit"], track["transform"]] for track in described["tracks"]]
+        head = {key: described[key] for key in ("config", "links", "half_embedding")} | {"tracks": tracks}
+        trunk = {"engine": 1, "trunk": json.loads((two_headed_folder / "model.json").read_text())["trunk"]}
+        digest = hashlib.sha256(json.dumps(trunk, sort_keys=True).encode())
+        digest.update(hashlib.sha256((two_headed_folder / "trunk.safetensors").read_bytes()).digest())
+        numbers = {"trunk": digest.hexdigest(), "heads": [head]}
+        if stride != WINDOW:
+            numbers["stride"] = str(stride)
+        digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode())
+        digest.update(hashlib.sha256((home / "weights.safetensors").read_bytes()).digest())
+        assert load_model(two_headed_folder, ("bins", "window"), stride).head_digests[name] == digest.hexdigest()

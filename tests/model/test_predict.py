@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.context import WindowCounts, window_context
-from model.folder import Model
+from model.folder import Model, load_model
 from model.heads import LinearConfig
 from model.predict import Predictor, predict, predict_windows
+from tracks.errors import UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW
 from tracks.regions import Region
@@ -73,7 +75,7 @@ def test_a_context_track_is_missing_where_too_little_around_is_known(model: Mode
     assert np.isfinite(values[:, 0]).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 600_049), st.integers(1, 250_000))
 def test_any_region_is_a_part_of_the_whole(predictor: Predictor, whole: np.ndarray, start: int, length: int) -> None:
     """Principle 1, bit for bit: a region's values are those of the whole chromosome at the same bins."""
@@ -100,7 +102,7 @@ def test_the_store_gives_what_was_computed(
     region = Region("chr1", 100_000, 400_000)
     computed = list(predict(predictor, [region], store))
 
-    def never(chrom: str, index: int) -> np.ndarray:
+    def never(chrom: str, index: int, heads: object) -> np.ndarray:
         raise AssertionError(f"{chrom} window {index} was computed again")
 
     monkeypatch.setattr(predictor, "window", never)
@@ -108,7 +110,7 @@ def test_the_store_gives_what_was_computed(
     assert [piece.region for piece in known] == [piece.region for piece in computed]
     for one, other in zip(known, computed, strict=True):
         np.testing.assert_array_equal(one.values, other.values)
-    assert predictor.known_windows(store, "chr1").known().tolist() == [True] * 4 + [False] * 2
+    assert predictor.known_windows(store, "chr1", "bins").known().tolist() == [True] * 4 + [False] * 2
 
 
 def test_a_window_outside_the_chromosome(predictor: Predictor) -> None:
@@ -123,3 +125,100 @@ def test_progress_counts_windows(predictor: Predictor) -> None:
     )
     assert len(pieces) == 3
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+class Passes:
+    """Counts the passes of a predictor's trunk."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.count = 0
+        predictor.model.network.trunk.register_forward_hook(self._add)
+
+    def _add(self, *seen: object) -> None:
+        self.count += 1
+
+    def since(self) -> int:
+        self.count, count = 0, self.count
+        return count
+
+
+@pytest.fixture
+def two(two_headed_folder: Path, fasta: Path) -> Predictor:
+    return Predictor(load_model(two_headed_folder, ("bins", "window")), Genome(fasta), "cpu", 1)
+
+
+def test_heads_share_what_each_of_them_computed(two: Predictor, two_headed_folder: Path, tmp_path: Path) -> None:
+    """Whatever the combination: first one head, then both, then both in another order."""
+    store = Store(tmp_path)
+    alone = Predictor(load_model(two_headed_folder, ("bins",)), two.genome, "cpu", 1)
+    passes = Passes(alone)
+    first = dict(predict_windows(alone, "chr20", range(3), store))
+    assert passes.since() == 2  # window 2 has no sequence
+    together = Passes(two)
+    asked: list[list[str]] = []
+    compute = two.head_window
+    two.head_window = lambda inputs, head: (asked.append([inputs.index, head]), compute(inputs, head))[1]  # type: ignore
+    both = dict(predict_windows(two, "chr20", range(5), store))
+    assert together.since() == 4
+    assert asked == [*([index, "window"] for index in range(3)), [3, "bins"], [3, "window"], [4, "bins"], [4, "window"]]
+    for index in range(3):
+        np.testing.assert_array_equal(both[index][:, :2], first[index])
+    asked.clear()
+    other = Predictor(load_model(two_headed_folder, ("window", "bins")), two.genome, "cpu", 1)
+    passes = Passes(other)
+    turned = dict(predict_windows(other, "chr20", range(5), store))
+    assert passes.since() == 0
+    for index in range(5):
+        np.testing.assert_array_equal(turned[index], both[index][:, [2, 3, 0, 1]])
+        np.testing.assert_array_equal(both[index], other.window("chr20", index)[:, [2, 3, 0, 1]])
+
+
+def test_some_heads_of_a_model(two: Predictor, tmp_path: Path) -> None:
+    whole = two.window("chr20", 1)
+    np.testing.assert_array_equal(two.window("chr20", 1, ["window"]), whole[:, 2:])
+    np.testing.assert_array_equal(two.window("chr20", 1, ["window", "bins"]), whole)
+    store = Store(tmp_path)
+    ((_, values),) = predict_windows(two, "chr20", [1], store, ["window"])
+    np.testing.assert_array_equal(values, whole[:, 2:])
+    assert not two.known_windows(store, "chr20", "bins").known().any()
+    assert two.known_windows(store, "chr20", "window").known()[1]
+    with pytest.raises(UsageError, match="model 'tiny' has no head 'wide' here; it has bins, window"):
+        two.window("chr20", 1, ["wide"])
+
+
+def test_inputs_are_computed_once_for_all_heads(two: Predictor) -> None:
+    passes = Passes(two)
+    whole = two.window("chr20", 1)
+    assert passes.since() == 1
+    inputs = two.inputs("chr20", 1)
+    assert passes.since() == 1
+    parts = [two.head_window(inputs, head) for head in ("window", "bins", "window")]
+    assert passes.since() == 0
+    np.testing.assert_array_equal(np.concatenate([parts[1], parts[0]], axis=1), whole)
+    np.testing.assert_array_equal(parts[0], parts[2])
+    empty = two.inputs("chr20", 2)
+    assert passes.since() == 0
+    assert np.isnan(two.head_window(empty, "bins")).all()
+    assert two.head_window(empty, "window").shape == (BINS, 2)
+
+
+def test_slid_heads_share_their_passes(two_headed_folder: Path, fasta: Path) -> None:
+    model = load_model(two_headed_folder, ("bins", "window"), WINDOW // 7)
+    predictor = Predictor(model, Genome(fasta), "cpu", 1)
+    passes = Passes(predictor)
+    predictor.window("chr20", 0)
+    assert passes.since() == 7
+
+
+def test_the_windows_of_a_head_are_opened_once(two: Predictor, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    windows = two.known_windows(store, "chr20", "bins")
+    assert two.known_windows(Store(tmp_path), "chr20", "bins") is windows
+    assert two.known_windows(store, "chr20", "window") is not windows
+    assert two.known_windows(Store(tmp_path / "other"), "chr20", "bins") is not windows
+    windows.write(0, two.window("chr20", 0, ["bins"]))
+    about = zarr.open_array(windows.folder, mode="r").attrs
+    names = [about[name] for name in ("model", "head", "genome", "chrom", "digest")]
+    assert names == ["tiny", "bins", "small.fa", "chr20", two.model.head_digests["bins"]]
+    assert [track["name"] for track in about["tracks"]] == [track.name for track in two.model.heads[0].tracks]
+    assert two.genome.digest("chr20") == about["sequence"] == windows.folder.name

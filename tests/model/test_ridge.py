@@ -62,7 +62,7 @@ def test_without_penalty_it_is_numpy_lstsq() -> None:
     np.testing.assert_allclose(sums.solve([0.0])[0], expected, rtol=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10_000),
     cuts=st.lists(st.integers(0, 120), max_size=6),

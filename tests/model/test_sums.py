@@ -13,7 +13,7 @@ def r2(predicted: np.ndarray, observed: np.ndarray) -> float:
     return float(1 - ((observed - predicted) ** 2).sum() / ((observed - observed.mean()) ** 2).sum())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.floats(-1e3, 1e3), st.booleans())
 def test_pearson_and_r2_are_those_of_the_values(seed: int, offset: float, masked: bool) -> None:
     """The common centre of the sums does not matter."""

@@ -188,7 +188,6 @@ def test_a_chromosome_too_long_for_the_format(tmp_path: Path) -> None:
         write_bigwig(tmp_path / "a.bw", {"c": 1 << 32}, [Bins("c", 0, ONE)])
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(VALUED)), st.data())
 def test_what_was_written_is_read_bit_for_bit(written: Path, chrom: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, SIZES[chrom] - 1))
@@ -200,7 +199,7 @@ def test_what_was_written_is_read_bit_for_bit(written: Path, chrom: str, data: s
 _RUNS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400), st.floats(-1e6, 1e6, width=32)), max_size=20)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_RUNS, st.integers(0, 2_000), st.integers(1, 3_000))
 def test_reading_is_the_mean_of_the_covered_bases(
     tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[int, int, float]], start: int, length: int

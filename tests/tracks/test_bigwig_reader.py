@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracks.bigwig_reader import BigWigReader
+from tracks.bigwig_writer import BASE_ZOOM, BigWigWriter
 from tracks.errors import TracksError, UsageError
 from tracks.runs import Runs
 
@@ -78,7 +79,7 @@ def test_whole_chromosomes_are_what_was_written(written: Path, chrom: str) -> No
     assert found == [(start, end, value) for start, end, value in expected]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_part_is_cut_out_exactly(written: Path, data: st.DataObject) -> None:
     chrom = data.draw(st.sampled_from(["chr2", "chr10", "chr1"]))
@@ -157,7 +158,7 @@ def test_a_file_that_is_cut_short(written: Path, tmp_path: Path, kept: float) ->
         _ = [read(path, chrom) for chrom in SIZES]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 1 << 30), st.integers(0, 255))
 def test_damage_is_an_error_or_harmless(
     written: Path, tmp_path_factory: pytest.TempPathFactory, at: int, byte: int
@@ -180,3 +181,50 @@ def test_what_is_no_bigwig(tmp_path: Path) -> None:
         BigWigReader(tmp_path / "text.bw")
     with pytest.raises(TracksError, match="cannot read"):
         BigWigReader(tmp_path)
+
+
+def test_a_file_that_is_written_anew_while_it_is_open_is_an_error(written: Path, tmp_path: Path) -> None:
+    path = tmp_path / "open.bw"
+    path.write_bytes(written.read_bytes())
+    with BigWigReader(path) as reader:
+        chrom = next(iter(reader.chrom_sizes))
+        path.write_bytes(b"")
+        with pytest.raises(TracksError, match=r"open\.bw.*became shorter while it was open"):
+            list(reader.runs(chrom))
+    with pytest.raises(TracksError, match="cannot read"):
+        list(reader.runs(chrom))
+
+
+def test_zoom_records_are_those_of_the_values(tmp_path: Path) -> None:
+    """What they hold is compared with the values themselves, record by record; and a span's are among all."""
+    path = tmp_path / "zooms.bw"
+    rng = np.random.default_rng(2)
+    sizes = {"chr1": 700_000, "chr2": 300_123}
+    bases = {chrom: np.where(rng.random(size) < 0.3, np.nan, rng.normal(size=size)) for chrom, size in sizes.items()}
+    with BigWigWriter(path, sizes, BASE_ZOOM) as writer:
+        for chrom, values in bases.items():
+            at = np.flatnonzero(np.isfinite(values))
+            writer.add(chrom, at, at + 1, values[at].astype(np.float32))
+    with BigWigReader(path) as reader:
+        names = {number: name for name, number in reader.chrom_ids.items()}
+        assert len(reader.zooms) > 3
+        assert reader.zooms == tuple(sorted(reader.zooms))
+        for size in reader.zooms:
+            rows = reader.zoom_records(size)
+            assert rows["bases"].sum() == sum(np.isfinite(values).sum() for values in bases.values())
+            for row in rows[:: max(1, len(rows) // 50)]:
+                here = bases[names[int(row["chrom"])]][row["start"] : row["end"]]
+                here = here[np.isfinite(here)]
+                assert row["end"] - row["start"] <= size
+                assert row["bases"] == len(here)
+                np.testing.assert_allclose(row["sum"], here.sum(), rtol=1e-4, atol=1e-4)
+                np.testing.assert_allclose(row["squares"], (here**2).sum(), rtol=1e-4)
+                np.testing.assert_allclose([row["least"], row["most"]], [here.min(), here.max()], rtol=1e-6)
+            number = reader.chrom_ids["chr2"]
+            inside = rows[(rows["chrom"] == number) & (rows["end"] > 1000) & (rows["start"] < 200_000)]
+            part = reader.zoom_records(size, "chr2", 1000, 200_000)
+            assert set(part["chrom"].tolist()) == {number}
+            assert set(inside["start"].tolist()) <= set(part["start"].tolist()) <= set(rows["start"].tolist())
+        assert reader.block_count("chr1", 0, sizes["chr1"]) > reader.block_count("chr1", 0, 1000) == 1
+        with pytest.raises(UsageError, match="no chromosome 'chr9'"):
+            reader.zoom_records(reader.zooms[0], "chr9")

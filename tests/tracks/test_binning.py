@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.binning import bin_maxima, bin_medians, bin_sums, multiplied, peak_scores
@@ -40,7 +40,6 @@ def cut(found: Runs, places: list[int]) -> list[Runs]:
 spans = st.tuples(st.integers(-300, 1_600), st.integers(1, 12))
 
 
-@settings(deadline=None)
 @given(runs(), spans, st.lists(st.integers(0, 30), max_size=3))
 def test_sums_maxima_and_medians(found: Runs, span: tuple[int, int], places: list[int]) -> None:
     origin, bins = span

@@ -52,6 +52,7 @@ def test_a_model_in_words(cli: Cli, model_folder: Path) -> None:
     for words in (
         f"model tiny ({model_folder})",
         model.digest,
+        f"in the store as {model.digest[:12]}",
         "format       2, written by tracks",
         f"{sum(weight.numel() for weight in model.network.parameters()):,} (0.0 MB)",
         "131,072 bases give 896 bins of 128 bp",
@@ -73,6 +74,7 @@ def test_a_model_as_json(cli: Cli, model_folder: Path) -> None:
     assert (head["name"], head["kind"], head["scope"]) == ("bins", "linear", "bins")
     assert [track["slug"] for track in head["tracks"]] == ["cpg_methylation_imr90", "lmnb1_lad_liver"]
     assert head["tracks"][1]["context"] is True
+    assert head["digest"] == found["digest"]
     assert found["trunk"]["residual_blocks"] == 2
     assert found["split"] == {"train": 250_000, "valid": 0, "test": 250_050}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.composition import bin_counts, composition, half_width, known_fraction, smoothed_counts
@@ -16,7 +16,6 @@ def text_counts(text: str) -> list[int]:
     return [BIN - text[:BIN].count("N"), text[:BIN].count("C"), text[:BIN].count("G"), text.count("CG")]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_counts_are_those_of_the_text(bins: int, seed: int) -> None:
     codes = np.random.default_rng(seed).choice(5, bins * BIN + 1, p=(0.1, 0.4, 0.3, 0.1, 0.1)).astype(np.uint8)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pyBigWig
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks.bigwig import Bins, read_bins
@@ -85,7 +85,6 @@ def test_bedgraph_lines(tmp_path: Path) -> None:
     assert ["chr20", "400000", "400050"] in [line[:3] for line in lines]
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32), min_size=1, max_size=9))
 def test_bedgraph_numbers_give_back_their_float32(
     tmp_path_factory: pytest.TempPathFactory, values: list[float]

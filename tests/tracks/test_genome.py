@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pysam
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import CHROM_SIZES, command_line, write_fasta
@@ -39,7 +39,6 @@ def test_lengths_are_those_of_the_file_in_its_order(genome: Genome) -> None:
     assert list(genome.chrom_sizes.items()) == list(CHROM_SIZES.items())
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(CHROM_SIZES)), st.integers(-300, 500_300), st.integers(0, 400))
 def test_codes_are_the_bases_and_n_outside(
     genome: Genome, sequences: dict[str, str], chrom: str, start: int, length: int

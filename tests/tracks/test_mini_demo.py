@@ -17,7 +17,7 @@ from tracks.genome import Genome
 from tracks.grid import BIN
 from tracks.mini import labels, prepare_demo
 from tracks.mini.cache import Cache
-from tracks.mini.demo import KEPT
+from tracks.mini.demo import KEPT, _project_text
 from tracks.project import load_project
 from tracks.regions import Region
 from tracks.split import read_split
@@ -139,6 +139,10 @@ def test_the_project_has_four_targets_and_observes_only_what_may_be_passed_on() 
     ]
     assert len(project.track) == 4
     assert all(entry.observed.is_file() for entry in project.track if entry.observed)
+    shown = [(entry.name, entry.color, entry.bed.is_file()) for entry in project.annotation]
+    assert shown == [("CpG islands", "#2a7f62", True), ("LADs Tig-3", "#1b6ca8", True)]
+    assert project.genes == DEMO / "genes.tsv.gz"
+    assert (DEMO / "tracks.toml").read_text() == _project_text(), "what would be made now"
 
 
 def test_every_kept_span_holds_a_held_out_block() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tracks.errors import TracksError, UsageError
-from tracks.project import load_project
+from tracks.project import Project, load_project
 from tracks.transform import Affine
 
 GOOD = """
@@ -33,7 +33,7 @@ context = true
 """
 
 
-def load(tmp_path: Path, text: str) -> object:
+def load(tmp_path: Path, text: str) -> Project:
     (tmp_path / "tracks.toml").write_text(text)
     return load_project(tmp_path / "tracks.toml")
 
@@ -48,6 +48,51 @@ def test_paths_start_at_the_projects_folder(tmp_path: Path, monkeypatch: pytest.
     assert [entry.name for entry in project.targets()] == ["CpG methylation IMR90"]
     assert project.track[0].track.transform == Affine(2.0, 0.0)
     assert [entry.track.context for entry in project.track] == [False, True]
+
+
+SHOWN = """
+model = "model"
+genes = "gencode.gtf.gz"
+
+[[annotation]]
+name = "LADs Tig-3"
+bed = "beds/lads.bed.gz"
+color = "#1b6ca8"
+
+[[annotation]]
+name = "CpG islands"
+bed = "/data/islands.bed"
+"""
+
+
+def test_what_is_shown_beside_the_tracks(tmp_path: Path) -> None:
+    for name in ("genes.tsv.gz", "cpg_islands.bed.gz"):
+        (tmp_path / name).touch()
+    band = 'scale = 2.0\nlower = "methylation, 5 %"\nupper = "methylation, 95 %"'
+    head, tracks = GOOD.replace("scale = 2.0", band).split("\n\n", 1)
+    project = load(tmp_path, f"{head}\n{SHOWN}\n{tracks}")
+    assert (project.model, project.genes) == (tmp_path / "model", tmp_path / "gencode.gtf.gz")
+    assert [(entry.name, entry.slug, entry.bed, entry.color) for entry in project.annotation] == [
+        ("LADs Tig-3", "lads_tig_3", tmp_path / "beds/lads.bed.gz", "#1b6ca8"),
+        ("CpG islands", "cpg_islands", Path("/data/islands.bed"), "#47505b"),
+    ]
+    assert [(entry.lower, entry.upper) for entry in project.track] == [
+        ("methylation, 5 %", "methylation, 95 %"),
+        (None, None),
+    ]
+
+
+def test_files_beside_the_project_count_where_it_names_none(tmp_path: Path) -> None:
+    project = load(tmp_path, GOOD)
+    assert (project.model, project.genes, project.annotation) == (None, None, ())
+    for name in ("genes.tsv.gz", "cpg_islands.bed.gz"):
+        (tmp_path / name).touch()
+    project = load(tmp_path, GOOD)
+    assert project.genes == tmp_path / "genes.tsv.gz"
+    assert [(entry.name, entry.bed) for entry in project.annotation] == [
+        ("CpG islands", tmp_path / "cpg_islands.bed.gz")
+    ]
+    assert load(tmp_path, GOOD.replace("\n\n", "\nannotation = []\n\n", 1)).annotation == (), "it says: none"
 
 
 def test_absolute_paths_stay(tmp_path: Path) -> None:
@@ -66,6 +111,27 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
         ("scale = 2.0", "scale = 0", r"track\.0.*scale other than 0"),
         ('name = "genes"', 'name = "--"', r"track\.1.*needs a letter or a digit"),
         ('name = "genes"', 'name = "cpg-methylation IMR90"', "would both be written as 'cpg_methylation_imr90'"),
+        ("scale = 2.0", 'lower = "genes"', r"track\.0: a band has two ends; it names lower, so name upper too"),
+        ("scale = 2.0", 'upper = "genes"', r"track\.0: .*names upper, so name lower too"),
+        ("scale = 2.0", 'lower = "genes"\nupper = "Genes"', r"track\.0: .*two other tracks, found 'genes' and 'Genes'"),
+        ("scale = 2.0", 'lower = "x"\nupper = "CpG methylation IMR90"', r"track\.0: .*two other tracks"),
+        ('name = "mini"', 'name = "mini"\ngenes = 3', r"genes: .*found 3"),
+        ('name = "mini"', 'name = "mini"\nannotation = [{name = "LADs"}]', r"annotation\.0\.bed: Field required"),
+        (
+            'name = "mini"',
+            'name = "mini"\nannotation = [{name = "LADs", bed = "a", color = "red"}]',
+            r"annotation\.0\.color: .*found 'red'",
+        ),
+        (
+            'name = "mini"',
+            'name = "mini"\nannotation = [{name = "--", bed = "a"}]',
+            r"annotation\.0: its name needs a letter or a digit, found '--'",
+        ),
+        (
+            'name = "mini"',
+            'name = "mini"\nannotation = [{name = "a b", bed = "a"}, {name = "A-B", bed = "b"}]',
+            "two annotations would both be written as 'a_b'",
+        ),
         ('name = "mini"', "name = ", "is not TOML"),
         ("[[track]]", "[[tracks]]", r"track: Field required|tracks: Extra"),
     ],

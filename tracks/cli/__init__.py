@@ -21,7 +21,10 @@ _COMMANDS = {
     "labels": "Build, check and export label sets: observed tracks in 128-bp bins.",
     "liftover": "Carry tracks, BED files and counts to another genome build.",
     "methylation": "Count the modified bases of a BAM file along the genome.",
+    "plot": "Draw observed and predicted tracks of a region as a figure.",
     "predict": "Predict the tracks of regions, BED files or chromosomes.",
+    "serve": "Open observed and predicted tracks of a project in the browser.",
+    "store": "List, check and prune the store of predicted windows.",
     "train": "Train a network on observed tracks, or a head on a trunk that is there.",
     "weights": "Import Basenji2's published weights and heads, or download them.",
 }

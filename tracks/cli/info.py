@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from model.folder import Model
     from tracks.bigwig import BigWigSummary
     from tracks.labels.built import BuiltLabels
 
@@ -138,34 +139,15 @@ def _labels_lines(labels: BuiltLabels) -> Iterator[str]:
 
 def model_facts(folder: Path) -> dict[str, Any]:
     """Return what a model folder is, as JSON-ready values. ``digest`` is of the head that is used by default, null
-    without one; ``card`` is null for a model that was not evaluated."""
+    without one, and a head's own is the name of its predictions in the store; ``card`` is null for a model that was not
+    evaluated."""
     import dataclasses
 
-    from model.folder import head_names, load_head, load_model, load_trunk
+    from model.folder import head_names, load_model, load_trunk
 
     loaded = load_trunk(folder)
     description = json.loads((folder / "model.json").read_text())
     names = head_names(folder)
-    heads = []
-    for name in names:
-        spec, module = load_head(folder, name, loaded.config.embedding_filters)
-        head_json = json.loads((folder / "heads" / name / "head.json").read_text())
-        heads.append(
-            {
-                "name": name,
-                "kind": spec.config.kind,
-                "scope": spec.scope,
-                "parameters": sum(weight.numel() for weight in module.parameters()),
-                "config": dataclasses.asdict(spec.config),
-                "half_embedding": spec.half_embedding,
-                "tracks": [
-                    {"slug": track.slug, **track.to_json(), "link": link}
-                    for track, link in zip(spec.tracks, spec.links, strict=True)
-                ],
-                "source": head_json["source"],
-                "training": head_json["training"],
-            }
-        )
     model = load_model(folder, names[:1]) if names else None
     return {
         "kind": "model",
@@ -177,7 +159,7 @@ def model_facts(folder: Path) -> dict[str, Any]:
         "weights_bytes": sum(path.stat().st_size for path in folder.rglob("*.safetensors")),
         "trunk": dataclasses.asdict(loaded.config),
         "source": loaded.source,
-        "heads": heads,
+        "heads": _head_facts(load_model(folder, names)) if names else [],
         "training": description["training"],
         "split": {
             fold: sum(len(block.region) for block in (model.split if model else ()) if block.fold == fold)
@@ -185,6 +167,32 @@ def model_facts(folder: Path) -> dict[str, Any]:
         },
         "card": model.card if model else None,
     }
+
+
+def _head_facts(model: Model) -> list[dict[str, Any]]:
+    import dataclasses
+
+    facts = []
+    for spec in model.heads:
+        head_json = json.loads((model.folder / "heads" / spec.name / "head.json").read_text())
+        facts.append(
+            {
+                "name": spec.name,
+                "kind": spec.config.kind,
+                "scope": spec.scope,
+                "digest": model.head_digests[spec.name],
+                "parameters": sum(weight.numel() for weight in model.network.heads[spec.name].parameters()),
+                "config": dataclasses.asdict(spec.config),
+                "half_embedding": spec.half_embedding,
+                "tracks": [
+                    {"slug": track.slug, **track.to_json(), "link": link}
+                    for track, link in zip(spec.tracks, spec.links, strict=True)
+                ],
+                "source": head_json["source"],
+                "training": head_json["training"],
+            }
+        )
+    return facts
 
 
 _SHOWN_TRACKS = 24
@@ -213,6 +221,7 @@ def _model_lines(facts: dict[str, Any], folder: Path) -> Iterator[str]:
         per = "a value per bin" if head["scope"] == "bins" else "a value per window"
         default = ", used by default" if not place and len(facts["heads"]) > 1 else ""
         yield f"  head {head['name']}: {head['kind']}, {per}, {head['parameters']:,} parameters{default}"
+        yield f"    in the store as {head['digest'][:12]}"
         if head["source"]:
             yield f"    from {_fields(head['source'])}"
         context = head["config"].get("context")

@@ -34,13 +34,13 @@ def command(path: Path, layout: str, out: Path, genome: Path | None, valid: bool
     NaN.
 
     The layout bigwig is a folder of bigWigs in the tracks' units, and with --genome a tracks.toml of them, so that
-    tracks demo shows what was trained on.
+    tracks serve shows what was trained on.
 
     \b
     Examples:
       tracks labels export labels.zarr --layout cs282a -o dataset.h5
       tracks labels export labels.zarr --genome hg38.fa -o observed/
-      tracks demo --project observed/tracks.toml
+      tracks serve observed/tracks.toml
     """
     from tracks.cli.progress import bar
     from tracks.labels.built import BuiltLabels
@@ -65,6 +65,6 @@ def command(path: Path, layout: str, out: Path, genome: Path | None, valid: bool
             click.echo(f"tracks: warning: {entry.track.name} has no label, so it has no file", err=True)
     files = sum(entry.path is not None for entry in written)
     if genome is None:
-        click.echo("tracks: name the FASTA with --genome for a tracks.toml that tracks demo shows", err=True)
+        click.echo("tracks: name the FASTA with --genome for a tracks.toml that tracks serve shows", err=True)
     project = "" if genome is None else " and tracks.toml"
     click.echo(f"wrote {files} bigWig file{'' if files == 1 else 's'}{project} to {out}")

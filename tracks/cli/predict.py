@@ -199,14 +199,17 @@ def _say(line: str) -> None:
 
 
 def _say_known(predictor: Predictor, regions: Sequence[Region], store: Store) -> None:
+    import numpy as np
+
     from tracks.grid import windows_over
 
     asked: dict[str, set[int]] = {}
     for region in regions:
         asked.setdefault(region.chrom, set()).update(windows_over(region))
-    known = sum(
-        int(predictor.known_windows(store, chrom).known()[sorted(indices)].sum()) for chrom, indices in asked.items()
-    )
+    known = 0
+    for chrom, indices in asked.items():
+        heads = [predictor.known_windows(store, chrom, spec.name).known() for spec in predictor.model.heads]
+        known += int(np.all(heads, axis=0)[sorted(indices)].sum())
     if known:
         _say(f"{known:,} of {sum(map(len, asked.values())):,} windows were already known")
 

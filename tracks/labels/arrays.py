@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from zarr.codecs import ZstdCodec
 
 from tracks.errors import TracksError
 from tracks.grid import BINS, bin_count
-from tracks.window_array import WindowArray
+from tracks.window_array import ZSTD, WindowArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +48,8 @@ class LabelArrays:
     """
 
     def __init__(self, folder: Path, pieces: int, shape: tuple[int, ...], tracks: int) -> None:
-        self.pieces = pieces
-        codec = ZstdCodec(level=1)
-        args = (codec, "the label set")
+        self.pieces, self._shape = pieces, shape
+        args = (ZSTD, "the label set")
         self._values = WindowArray(folder / "values", pieces, (*shape, tracks), "float32", float("nan"), *args)
         self._valid = WindowArray(folder / "valid", pieces, (*shape, tracks), "float32", 0, *args)
         self._mask = WindowArray(folder / "mask", pieces, shape, "uint8", 0, *args)
@@ -81,7 +79,8 @@ class LabelArrays:
 
     def masks(self) -> np.ndarray:
         """Return the mask's bits of every bin, uint8, pieces joined along their first axis."""
-        return np.asarray(self._mask.open()[:])
+        pieces = [self._mask.read(index) for index in range(self.pieces)]
+        return np.concatenate([np.zeros(self._shape, np.uint8) if piece is None else piece for piece in pieces])
 
 
 def grid_arrays(folder: Path, chrom: str, length: int, tracks: int) -> LabelArrays:

@@ -29,7 +29,7 @@ from tracks.labels.signals import check_signals, expanded
 from tracks.observed import LEAST_OBSERVED
 from tracks.parallel import map_in_order
 from tracks.split import split_text
-from tracks.window_array import MAKING
+from tracks.window_array import PARTIAL
 from tracks.windows import windows_text
 
 if TYPE_CHECKING:
@@ -224,8 +224,8 @@ def _finish(
             write_text(plan.folder / WINDOWS_FILE, windows_text(rows))
         if blocks:
             write_text(plan.folder / SPLIT_FILE, split_text(blocks))
-        for left in plan.folder.rglob(f"{MAKING}*"):
-            shutil.rmtree(left)
+        for left in plan.folder.rglob(f"*{PARTIAL}"):
+            left.unlink()
         write_text(plan.folder / TABLE, json.dumps(table, indent=1) + "\n")
         shutil.rmtree(plan.folder / "prepared", ignore_errors=True)
         replaced = out.with_name(f".{out.name}.replaced")

@@ -36,7 +36,7 @@ def test_windows_of_two_folds_share_no_input(wandering: Genome) -> None:
         check_windows([_row(65_535 + INPUT, "valid"), _row(0), _row(65_536)], wandering)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     places=st.lists(st.tuples(st.integers(-60_000, 4_300_000), st.sampled_from(FOLDS)), min_size=1, max_size=12),
     older=st.lists(st.tuples(st.integers(0, 4_000_000), st.integers(1, 300_000), st.sampled_from(FOLDS)), max_size=4),

@@ -87,7 +87,7 @@ def test_every_statistic_is_that_of_the_values(
         assert pearson_of(ranks) == pytest.approx(exact, abs=0.02), "levels are ranks, for the draws"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(1, WINDOWS - 1), max_size=12, unique=True).map(sorted), st.sampled_from([1, 2, 5]))
 def test_how_windows_are_cut_into_chunks_does_not_matter(edges: list[int], threads: int) -> None:
     rng = np.random.default_rng(3)

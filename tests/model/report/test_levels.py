@@ -40,7 +40,7 @@ def test_spearman_of_levels_is_that_of_the_values(kind: str, sample: int) -> Non
         assert spearman_of_levels(joint_of(x, y, sample)) == pytest.approx(exact, abs=TOLERANCE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e4), st.floats(-1e4, 1e4))
 def test_levels_do_not_depend_on_scale_and_never_fall(seed: int, scale: float, offset: float) -> None:
     rng = np.random.default_rng(seed)

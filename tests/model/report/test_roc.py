@@ -24,7 +24,7 @@ def average_precision_by_thresholds(score: np.ndarray, positive: np.ndarray) -> 
     return total
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.integers(1, 30))
 def test_areas_against_plain_loops(seed: int, n: int, distinct: int) -> None:
     rng = np.random.default_rng(seed)

@@ -436,9 +436,9 @@ def test_a_killed_build_goes_on(files: Path, genome: Path, tmp_path: Path) -> No
     process.wait()
     assert not out.exists()
     kept = {path: path.stat().st_mtime_ns for path in partial.glob("grid/*/mask/c/*")}
-    # What Zarr leaves when it is killed as it writes, and an array that was not made to the end.
+    # What is left where a chunk or an array's description was being written.
     (partial / "grid/chr2/mask/c/1.5f2a.partial").touch()
-    (partial / "grid/chr2/.making-x").mkdir()
+    (partial / "grid/chr2/mask/zarr.json.77.partial").touch()
     prepared = {path.name for path in (partial / "prepared").iterdir()}
     said: list[str] = []
     counts: list[tuple[int, int]] = []
@@ -449,7 +449,7 @@ def test_a_killed_build_goes_on(files: Path, genome: Path, tmp_path: Path) -> No
     for path, changed in kept.items():
         assert (out / path.relative_to(partial)).stat().st_mtime_ns == changed
     assert np.isfinite(grid(BuiltLabels(out), "chr10")[0][:, 0]).any()
-    assert not list(out.rglob(".making-*"))
+    assert not list(out.rglob("*.partial"))
 
 
 def test_all_problems_are_named_at_once(files: Path, genome: Path, tmp_path: Path, cli: Callable[..., Result]) -> None:

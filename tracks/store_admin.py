@@ -1,0 +1,157 @@
+"""What a prediction store holds, and keeping it small."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tracks.errors import TracksError, UsageError
+from tracks.grid import BINS
+from tracks.store import KEY_LETTERS
+from tracks.window_summary import MAKING, remove_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Holding:
+    """The predicted windows of one chromosome under one head: how many there are (``known``) of all, bytes on disk, and
+    when the last one was written (seconds since 1970). The names are None where they are not known: windows from
+    before the store kept names, or a damaged description."""
+
+    folder: Path
+    digest: str
+    precision: str
+    sequence: str
+    model: str | None
+    head: str | None
+    genome: str | None
+    chrom: str | None
+    tracks: tuple[str, ...]
+    known: int
+    windows: int
+    bytes: int
+    written: float
+
+
+def holdings(root: Path) -> list[Holding]:
+    """Return what a store holds. Raises UsageError where there is none, TracksError where it cannot be read."""
+    if not root.is_dir():
+        raise UsageError(f"there is no prediction store {root}; tracks predict and tracks serve make one (--store)")
+    try:
+        return [_holding(folder) for folder in _folders(root)]
+    except OSError as error:
+        raise TracksError(f"cannot read the prediction store {root}: {error}") from error
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """The folders of arrays, by their place and name: whatever else lies in a store is not ours."""
+    key = re.compile(rf"[0-9a-f]{{{KEY_LETTERS}}}")
+    for head in sorted(path for path in root.iterdir() if key.fullmatch(path.name) and path.is_dir()):
+        for precision in sorted(path for path in head.iterdir() if path.is_dir()):
+            for folder in sorted(path for path in precision.iterdir() if path.is_dir()):
+                if not folder.name.startswith(MAKING) and ((folder / "zarr.json").exists() or (folder / "c").exists()):
+                    yield folder
+
+
+def _holding(folder: Path) -> Holding:
+    size, known, written = 0, 0, 0.0
+    for path in folder.rglob("*"):
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # written or removed just now
+            continue
+        size += found.st_blocks * 512
+        if path.name == "0" and path.parent.parent.name == "c":
+            known, written = known + 1, max(written, found.st_mtime)
+    description = described(folder)
+    about = description.get("attributes") or {}
+    shape = description.get("shape") or [0, 0]
+    return Holding(
+        folder=folder,
+        digest=str(about.get("digest", folder.parent.parent.name)),
+        precision=folder.parent.name,
+        sequence=folder.name,
+        model=about.get("model"),
+        head=about.get("head"),
+        genome=about.get("genome"),
+        chrom=about.get("chrom"),
+        tracks=tuple(track["name"] for track in about.get("tracks", ())),
+        known=known,
+        windows=shape[0] // BINS,
+        bytes=size,
+        written=written or folder.stat().st_mtime,
+    )
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """Return the ``zarr.json`` of an array's folder, empty where there is none or it is damaged."""
+    try:
+        return dict(json.loads((folder / "zarr.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def to_remove(
+    held: Sequence[Holding],
+    model: str | None = None,
+    older_than: float | None = None,
+    max_bytes: int | None = None,
+    keep: Collection[str] | None = None,
+    now: float | None = None,
+) -> list[Holding]:
+    """Choose what to remove, oldest first: what is of ``model`` (a name, or how a head's digest begins), was last
+    written more than ``older_than`` seconds ago, and is not under one of the digests to ``keep``; with ``max_bytes``,
+    only as much of it as makes the rest fit. What is not said limits nothing.
+
+    Raises UsageError when nothing is said at all, or nothing in the store is of ``model``.
+    """
+    if model is None and older_than is None and max_bytes is None and keep is None:
+        raise UsageError("say what to remove: --model, --older-than, --max-size or --keep (several narrow it down)")
+    chosen = list(held)
+    if model is not None:
+        chosen = [entry for entry in chosen if entry.model == model or entry.digest.startswith(model.lower())]
+        if not chosen:
+            there = ", ".join(sorted({entry.model or entry.digest[:12] for entry in held})) or "nothing"
+            raise UsageError(f"the store holds nothing of a model '{model}'; it holds {there}")
+    if keep is not None:
+        kept = {digest[:KEY_LETTERS] for digest in keep}
+        chosen = [entry for entry in chosen if entry.digest[:KEY_LETTERS] not in kept]
+    if older_than is not None:
+        limit = (time.time() if now is None else now) - older_than
+        chosen = [entry for entry in chosen if entry.written < limit]
+    chosen.sort(key=lambda entry: entry.written)
+    if max_bytes is not None:
+        total = sum(entry.bytes for entry in held)
+        needed = []
+        for entry in chosen:
+            if total <= max_bytes:
+                break
+            needed.append(entry)
+            total -= entry.bytes
+        return needed
+    return chosen
+
+
+def prune(chosen: Sequence[Holding]) -> None:
+    """Remove windows from the store. A process that is using them goes on: to it they are not known any more.
+
+    Raises TracksError when they cannot be removed.
+    """
+    for entry in chosen:
+        try:
+            remove_folder(entry.folder)
+        except FileNotFoundError:  # somebody else was quicker
+            continue
+        except OSError as error:
+            raise TracksError(f"cannot remove {entry.folder}: {error.strerror}") from error
+        for folder in (entry.folder.parent, entry.folder.parent.parent):
+            try:
+                folder.rmdir()
+            except OSError:  # it holds other windows
+                break
