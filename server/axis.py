@@ -10,7 +10,7 @@ import bisect
 import itertools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from tracks.errors import UsageError
 from tracks.grid import BIN
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
 TILE_BINS = 1024
 """Bins in one tile."""
 
-_TILE_ID = re.compile(r"([A-Za-z0-9_-]{1,100})\.(\d{1,2})\.(\d{1,9})(?:\.mean)?")
+Mode = Literal["mean", "min", "max"]
+"""What a bin tells of the values in it."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+_TILE_ID = re.compile(rf"([A-Za-z0-9_-]{{1,100}})\.([0-9]{{1,2}})\.([0-9]{{1,9}})(?:\.({'|'.join(MODES)}))?")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One tile's place: ``[start, end)`` on the axis; it may reach past the axis' end."""
+    """One tile's place: ``[start, end)`` on the axis; it may reach past the axis' end. ``mode``: what its bins tell."""
 
     tile_id: str
     start: int
     end: int
+    mode: Mode = "mean"
 
     @property
     def bin_width(self) -> int:
@@ -66,15 +72,19 @@ class Axis:
         return TILE_BINS * BIN << self.max_zoom
 
     def tile(self, tile_id: str) -> Tile:
-        """Read a tile id, ``uid.z.x``. Raises UsageError when it is malformed or outside the axis."""
+        """Read a tile id, ``uid.z.x`` or ``uid.z.x.mode``.
+
+        Raises UsageError when it is malformed or outside the axis.
+        """
         match = _TILE_ID.fullmatch(tile_id)
         if match is None:
-            raise UsageError("a tile id looks like uid.zoom.position")
+            raise UsageError(f"a tile id looks like uid.zoom.position or uid.zoom.position.mode ({', '.join(MODES)})")
         zoom, position = int(match[2]), int(match[3])
         if zoom > self.max_zoom or position >= 1 << zoom:
             raise UsageError(f"no tile {zoom}.{position}: zoom is 0 to {self.max_zoom}, position below 2^zoom")
         width = self.max_width >> zoom
-        return Tile(tile_id, position * width, (position + 1) * width)
+        mode = cast("Mode", match[4] or "mean")
+        return Tile(tile_id, position * width, (position + 1) * width, mode)
 
     def absolute(self, region: Region) -> tuple[int, int]:
         """Return a region's span on the axis."""

@@ -1,4 +1,4 @@
-"""Exact means of piecewise-constant signals over the bins of a tile. Pure functions, float64."""
+"""Piecewise-constant signals over the bins of a tile: exact sums, means, minima and maxima. Pure functions, float64."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """A piecewise-constant signal: values float64 ``[n]`` on sorted, disjoint spans ``[starts, ends)``.
+    """A piecewise-constant signal: values (a float type) ``[n]`` on sorted, disjoint spans ``[starts, ends)``.
 
     ``covered`` is how many bases of each span have the value: all of them, or fewer for a summary record.
     """
@@ -19,43 +19,62 @@ class Steps:
     values: np.ndarray
     covered: np.ndarray
 
-    def shifted(self, by: int) -> Steps:
-        """Return the signal moved along the axis."""
-        return Steps(self.starts + by, self.ends + by, self.values, self.covered)
-
-
-def steps(spans: np.ndarray) -> Steps:
-    """Make a signal of rows (start, end, value); rows whose value is no number are left out."""
-    spans = np.asarray(spans, np.float64).reshape(-1, 3)
-    spans = spans[np.isfinite(spans[:, 2])]
-    starts, ends, values = spans.T
-    return Steps(starts, ends, values, ends - starts)
-
-
-def bins_as_steps(values: np.ndarray, first_edge: int, width: int, end: int) -> Steps:
-    """Make a signal of consecutive bins ``[n]`` from ``first_edge``, the last one cut at ``end``; NaN is left out."""
-    edges = np.minimum(first_edge + width * np.arange(len(values) + 1, dtype=np.float64), end)
-    there = np.isfinite(values) & (edges[1:] > edges[:-1])
-    starts, ends = edges[:-1][there], edges[1:][there]
-    return Steps(starts, ends, values[there].astype(np.float64), ends - starts)
-
 
 def sums(signal: Steps, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum over covered bases, and the covered bases, between consecutive edges: two float64 ``[n - 1]``."""
+    """Return the sum over covered bases, and the covered bases, between consecutive edges: two float64 ``[n - 1]``.
+
+    A span that an edge cuts is shared out by length.
+    """
+    owners, before = _owners(signal, edges)
     if not len(signal.starts):
-        nothing = np.zeros(len(edges) - 1)
-        return nothing, nothing
-    # Both running integrals are straight lines between the ends of spans, so interpolating them at the edges is
-    # exact, wherever an edge falls.
-    at = np.stack([signal.starts, signal.ends], axis=1).ravel()
-    return _between(at, signal.values * signal.covered, edges), _between(at, signal.covered, edges)
+        return np.zeros(len(edges) - 1), np.zeros(len(edges) - 1)
+    at = np.minimum(owners, len(signal.starts) - 1)
+    share = before * (signal.covered[at] / (signal.ends[at] - signal.starts[at]))
+    return (
+        _each(np.add, np.multiply(signal.values, signal.covered, dtype=np.float64), owners, 0)
+        + np.diff(share * signal.values[at]),
+        _each(np.add, signal.covered, owners, 0) + np.diff(share),
+    )
 
 
-def _between(at: np.ndarray, amounts: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    after = np.cumsum(amounts)
-    running = np.stack([after - amounts, after], axis=1).ravel()
-    between: np.ndarray = np.diff(np.interp(edges, at, running))
-    return between
+def minima(signal: Steps, edges: np.ndarray) -> np.ndarray:
+    """Return the least value on any span between consecutive edges, float64 ``[n - 1]``; NaN where there is none."""
+    return _extremes(np.minimum, np.fmin, signal, edges)
+
+
+def maxima(signal: Steps, edges: np.ndarray) -> np.ndarray:
+    """Return the greatest value on any span between consecutive edges, float64 ``[n - 1]``; NaN where there is none."""
+    return _extremes(np.maximum, np.fmax, signal, edges)
+
+
+def _extremes(function: np.ufunc, either: np.ufunc, signal: Steps, edges: np.ndarray) -> np.ndarray:
+    owners, before = _owners(signal, edges)
+    found = _each(function, signal.values, owners, np.nan)
+    cut = (before[1:] > 0) & (edges[1:] > edges[:-1])
+    found[cut] = either(found[cut], signal.values[owners[1:][cut]])
+    return found
+
+
+def _owners(signal: Steps, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each edge, the first span that goes on after it, and how much of that span comes before the edge.
+
+    So what lies between two edges are the spans from the one's owner up to the other's, less what comes before the
+    one, and what comes before the other. There are few edges and may be many spans, which are not touched for this.
+    """
+    owners = np.searchsorted(signal.ends, edges, "right")
+    before = np.zeros(len(edges), np.int64 if edges.dtype.kind == "i" else np.float64)
+    there = owners < len(signal.starts)
+    before[there] = np.maximum(edges[there] - signal.starts[owners[there]], 0)
+    return owners, before
+
+
+def _each(function: np.ufunc, amounts: np.ndarray, bounds: np.ndarray, nothing: float) -> np.ndarray:
+    """Apply a function to the amounts between consecutive bounds; ``nothing`` where there are none."""
+    found = np.full(len(bounds) - 1, nothing, np.float64)
+    filled = bounds[1:] > bounds[:-1]
+    if filled.any():
+        found[filled] = function.reduceat(amounts[: bounds[-1]], bounds[:-1][filled])
+    return found
 
 
 def means(total: np.ndarray, covered: np.ndarray) -> np.ndarray:

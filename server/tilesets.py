@@ -6,24 +6,27 @@ So one object answers the server's routes and works in a notebook (``tileset.tra
 from __future__ import annotations
 
 import abc
-import functools
-import threading
+import base64
 from typing import TYPE_CHECKING, Any
 
 import higlass
 import numpy as np
-import pybigtools
-from clodius.tiles.format import format_dense_tile
 
-from server.axis import TILE_BINS, Axis, Tile
-from server.binning import Steps, means, steps, sums
+from server.axis import MODES, TILE_BINS
+from server.axis_signal import AxisSignal
+from server.byte_cache import ByteCache
 from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tracks.regions import Region
+    from server.axis import Axis, Tile
+
+_HALF_MOST = float(np.finfo(np.float16).max)
+_MODE_NAMES = dict(zip(MODES, ("Mean", "Min", "Max"), strict=True))
+_KEPT_BYTES = 8 << 20
+"""Tiles that one observed track keeps: a thousand and more."""
 
 TileData = dict[str, Any] | list[dict[str, Any]]
 
@@ -56,9 +59,26 @@ class Tileset(higlass.Tileset, abc.ABC):  # type: ignore[misc]
 
 
 def dense_tile(values: np.ndarray) -> dict[str, Any]:
-    """Encode float32 ``[1024]`` as HiGlass reads it; a tile with NaN is float32, because its half floats have none."""
-    tile: dict[str, Any] = format_dense_tile(values)
-    return tile
+    """Encode float32 ``[1024]`` as HiGlass reads it; a tile with NaN is float32, because its half floats have none.
+
+    The same as ``clodius.tiles.format.format_dense_tile``, which takes longer and changes the warning filters, which
+    threads share.
+    """
+    numbers = values[~np.isnan(values)]
+    least, most = (float(numbers.min()), float(numbers.max())) if len(numbers) else (np.nan, np.nan)
+    half = len(numbers) == len(values) and least > -_HALF_MOST and most < _HALF_MOST
+    kind = "float16" if half else "float32"
+    return {
+        "min_value": least if len(numbers) else "NaN",
+        "max_value": most if len(numbers) else "NaN",
+        "dense": base64.b64encode(values.astype(kind).tobytes()).decode(),
+        "size": 1,
+        "dtype": kind,
+    }
+
+
+def _bytes_of(tile: dict[str, Any]) -> int:
+    return len(tile["dense"]) + 1024  # the other entries, and Python's own
 
 
 class ChromSizesTileset(Tileset):
@@ -72,61 +92,27 @@ class ChromSizesTileset(Tileset):
 
 
 class ObservedTileset(Tileset):
-    """An observed bigWig file: exactly 1,024 bins a tile, each the mean of its covered bases, NaN where none is.
+    """An observed bigWig file: exactly 1,024 bins a tile, each the mean (or least, or greatest value) of its covered
+    bases, NaN where none is; every bin lies where the axis says (``server.axis_signal``).
 
-    Unlike clodius 0.20 (facts T2), a bin that crosses a chromosome border averages both sides, and every bin lies
-    where the axis says. Up to 16 kb a bin the means are exact; wider ones come from the file's zoom records that
-    are at most an eighth of a bin, so that only those on a bin's two edges are shared out evenly.
+    Raises UsageError when the file is not there or shares no chromosome with the axis, TracksError when it is damaged.
     """
-
-    _EXACT_WIDTH = 1 << 14
-    _KEPT_TILES = 2048
 
     def __init__(self, uid: str, name: str, axis: Axis, coordinates: str, path: Path) -> None:
         super().__init__(uid, name, axis, coordinates)
         self.path = path
-        self._local = threading.local()
-        self._chroms: dict[str, int] = dict(self._reader().chroms())
-        self._zooms: tuple[int, ...] = tuple(sorted(self._reader().zooms()))
-        self._kept = functools.lru_cache(self._KEPT_TILES)(lambda tile: dense_tile(self.values(tile)))
+        self._signal = AxisSignal(path, axis)
+        self._kept: ByteCache[dict[str, Any]] = ByteCache(_KEPT_BYTES, _bytes_of)
+
+    def info(self) -> dict[str, Any]:
+        """Return the tileset_info, with the aggregation modes that tile ids may end in."""
+        modes = {mode: {"name": label, "value": mode} for mode, label in _MODE_NAMES.items()}
+        return {**super().info(), "aggregation_modes": modes}
 
     def tile(self, tile: Tile) -> TileData:
-        """Return one dense tile."""
-        return self._kept(tile)
+        """Return one dense tile. Raises TracksError when the file is damaged."""
+        return self._kept.get((tile.start, tile.end, tile.mode), lambda: dense_tile(self.values(tile)))
 
     def values(self, tile: Tile) -> np.ndarray:
-        """Return the tile's means, float32 ``[1024]``."""
-        edges = tile.start + tile.bin_width * np.arange(TILE_BINS + 1, dtype=np.float64)
-        total, covered = np.zeros(TILE_BINS), np.zeros(TILE_BINS)
-        for piece in self.axis.pieces(tile.start, tile.end):
-            if piece.region.chrom in self._chroms:
-                signal = self._steps(piece.region, tile.bin_width).shifted(piece.start - piece.region.start)
-                inside = np.clip(edges, piece.start, piece.start + len(piece.region))
-                more, bases = sums(signal, inside)
-                total, covered = total + more, covered + bases
-        return means(total, covered)
-
-    def _reader(self) -> Any:
-        # A pybigtools handle holds a file position, so each thread has its own.
-        if not hasattr(self._local, "reader"):
-            try:
-                self._local.reader = pybigtools.open(str(self.path))
-                self._local.reader.zooms()
-            except (pybigtools.BBIReadError, OSError, ValueError, RuntimeError) as error:
-                raise TracksError(f"cannot read the observed track {self.path}: {error}") from error
-        return self._local.reader
-
-    def _steps(self, region: Region, bin_width: int) -> Steps:
-        start, end = region.start, min(region.end, self._chroms[region.chrom])
-        if start >= end:
-            return steps(np.empty((0, 3)))
-        fitting = [zoom for zoom in self._zooms if 8 * zoom <= bin_width]
-        if bin_width <= self._EXACT_WIDTH or not fitting:
-            return steps(np.array(list(self._reader().records(region.chrom, start, end)), np.float64))
-        records = [
-            (first, last, summary["sum"] / summary["bases_covered"], summary["bases_covered"])
-            for first, last, summary in self._reader().zoom_records(fitting[-1], region.chrom, start, end)
-            if summary["bases_covered"]
-        ]
-        starts, ends, values, covered = np.array(records, np.float64).reshape(-1, 4).T
-        return Steps(starts, ends, values, covered)
+        """Return the tile's bins, float32 ``[1024]``."""
+        return self._signal.bins(tile.start, tile.bin_width, TILE_BINS, tile.mode)

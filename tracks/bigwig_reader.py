@@ -1,4 +1,5 @@
-"""The bigWig format, read as a stream of runs (Kent et al. 2010, Bioinformatics 26:2204, and its supplement).
+"""The bigWig format, read as a stream of runs or as zoom records (Kent et al. 2010, Bioinformatics 26:2204, and its
+supplement).
 
 Why not a library: pyBigWig gives intervals as Python tuples, or a number for every base; pybigtools bins by itself and
 keeps neither sums nor counts apart. Here whole blocks become NumPy arrays, which is several times as fast
@@ -8,10 +9,9 @@ keeps neither sums nor counts apart. Here whole blocks become NumPy arrays, whic
 from __future__ import annotations
 
 import itertools
-import mmap
+import os
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -35,24 +35,25 @@ _BLOCK_HEADER = 24
 _BATCH = 64
 """Blocks that are decoded together: 65,536 runs in files of the usual 1,024 a block."""
 
-_MOST_MAPPED = 1 << 22
-"""Bytes of a file that stay mapped into memory."""
-
 # What a damaged file makes of its tables: counts, offsets and texts that cannot be.
 _DAMAGE = (struct.error, ValueError, IndexError, UnicodeDecodeError, OverflowError, MemoryError, zlib.error)
 
 
-@dataclass(frozen=True)
 class _Layout:
     """Row types in the byte order of one file."""
 
-    order: str
+    def __init__(self, order: str) -> None:
+        self.order = order
+        span = {"chrom": "u4", "start": "u4", "last_chrom": "u4", "end": "u4", "at": "u8"}
+        self.inner, self.leaf = self.row(**span), self.row(**span, size="u8")
+        self.head = self.row(chrom="u4", start="u4", end="u4", step="u4", span="u4", kind="u1", pad="u1", rows="u2")
+        self.graph, self.step = self.row(start="u4", end="u4", value="f4"), self.row(start="u4", value="f4")
+        self.zoom = self.row(
+            chrom="u4", start="u4", end="u4", bases="u4", least="f4", most="f4", sum="f4", squares="f4"
+        )
 
     def row(self, **columns: str) -> np.dtype:
         return np.dtype([(name, self.order + kind) for name, kind in columns.items()])
-
-    def numbers(self, form: str, data: mmap.mmap | bytes, at: int) -> tuple[int, ...]:
-        return struct.unpack_from(self.order + form, data, at)
 
 
 class BigWigReader:
@@ -63,24 +64,25 @@ class BigWigReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._handle = -1
         try:
-            with path.open("rb") as file:
-                size = file.seek(0, 2)
-                # An empty file cannot be mapped.
-                self._data: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            # Not mapped into memory: who writes the file anew while it is open would end the process.
+            self._handle = os.open(path, os.O_RDONLY)
+            self._size = os.fstat(self._handle).st_size
         except FileNotFoundError as error:
             raise UsageError(f"there is no bigWig file {path}") from error
         except OSError as error:
             raise TracksError(f"cannot read {path}: {error.strerror}") from error
-        self._mapped = 0
         self._layout = _Layout(self._order())
+        # The inner nodes of indexes that were gone through: one for each 65,536 blocks, and asked for each time.
+        self._index: dict[int, tuple[bool, np.ndarray]] = {}
         try:
             self._read_header()
         except _DAMAGE as error:
             raise self._damaged(str(error)) from error
 
     def _order(self) -> str:
-        head = bytes(self._data[:4])
+        head = self._read(0, min(4, self._size))
         for order, name in (("<", "little"), (">", "big")):
             number = int.from_bytes(head, name)  # type: ignore[arg-type]
             if number == MAGIC:
@@ -89,26 +91,47 @@ class BigWigReader:
                 raise TracksError(f"cannot read {self.path}: it is a bigBed file, not a bigWig")
         raise TracksError(f"cannot read {self.path}: it is not a bigWig file")
 
+    def _read(self, at: int, size: int) -> bytes:
+        """Read a part of the file. Raises ValueError where it ends before, TracksError where it cannot be read."""
+        if at + size > self._size:
+            raise ValueError("it goes on past its end")
+        try:
+            data = os.pread(self._handle, size, at)
+        except OSError as error:
+            raise TracksError(f"cannot read {self.path}: {error.strerror}") from error
+        if len(data) < size:
+            raise ValueError("it became shorter while it was open")
+        return data
+
+    def _numbers(self, form: str, at: int) -> tuple[int, ...]:
+        numbers = struct.Struct(self._layout.order + form)
+        return numbers.unpack(self._read(at, numbers.size))
+
     def _damaged(self, why: str) -> TracksError:
         return TracksError(f"cannot read {self.path}: it is a damaged or truncated bigWig file ({why})")
 
     def _read_header(self) -> None:
-        chroms_at, _, index_at = self._layout.numbers("QQQ", self._data, 8)
-        self._compressed = self._layout.numbers("I", self._data, 52)[0] > 0
-        magic, _, key_size = self._layout.numbers("III", self._data, chroms_at)
+        chroms_at, _, index_at = self._numbers("QQQ", 8)
+        self._compressed = self._numbers("I", 52)[0] > 0
+        magic, _, key_size = self._numbers("III", chroms_at)
         if magic != _CHROM_MAGIC:
             raise ValueError("its table of chromosomes is not where the header says")
-        if self._layout.numbers("I", self._data, index_at)[0] != _INDEX_MAGIC:
+        if self._numbers("I", index_at)[0] != _INDEX_MAGIC:
             raise ValueError("its index is not where the header says")
         self._root = index_at + 48
-        (zooms,) = self._layout.numbers("H", self._data, 6)
+        (zooms,) = self._numbers("H", 6)
+        self._zoom_roots: dict[int, int] = {}
         for level in range(zooms):
-            # They are not read, but a file without them is cut short, and others will not read it.
-            data_at, zoom_index_at = self._layout.numbers("QQ", self._data, 64 + 24 * level + 8)
-            if max(data_at, zoom_index_at + 48) > len(self._data):
+            # Checked even where they are not read: a file without them is cut short, and others will not read it.
+            size, _, data_at, zoom_index_at = self._numbers("IIQQ", 64 + 24 * level)
+            if max(data_at, zoom_index_at + 48) > self._size:
                 raise ValueError("its zoom levels lie past its end")
+            self._zoom_roots[size] = zoom_index_at + 48
+        self.zooms: tuple[int, ...] = tuple(sorted(self._zoom_roots))
+        """Bases that one record of each zoom level spans at most, the finest first."""
         listed = sorted(self._chroms(chroms_at + 32, key_size))
-        self._ids = {name: at for at, name, _ in listed}
+        self.chrom_ids: dict[str, int] = {name: at for at, name, _ in listed}
+        """The number of each chromosome in the file's records."""
         self.chrom_sizes: dict[str, int] = {name: length for _, name, length in listed}
         """Length of each chromosome, in the order of the file's data."""
         if not self.chrom_sizes:
@@ -116,11 +139,9 @@ class BigWigReader:
 
     def _node(self, at: int, leaf: np.dtype, inner: np.dtype) -> tuple[bool, np.ndarray]:
         """A node of either tree: whether it is a leaf, and its rows."""
-        is_leaf, _, count = self._layout.numbers("BBH", self._data, at)
+        is_leaf, _, count = self._numbers("BBH", at)
         row = leaf if is_leaf else inner
-        if at + 4 + count * row.itemsize > len(self._data):
-            raise ValueError("its tables go on past its end")
-        return bool(is_leaf), np.frombuffer(self._data, row, count, at + 4)
+        return bool(is_leaf), np.frombuffer(self._read(at + 4, count * row.itemsize), row)
 
     def _chroms(self, at: int, key_size: int) -> Iterator[tuple[int, str, int]]:
         key = f"S{key_size}"
@@ -143,8 +164,39 @@ class BigWigReader:
 
     def close(self) -> None:
         """Close the file."""
-        if isinstance(self._data, mmap.mmap):
-            self._data.close()
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def zoom_records(self, size: int, chrom: str | None = None, start: int = 0, end: int | None = None) -> np.ndarray:
+        """Return the records of the zoom level ``size`` (one of ``zooms``), in the file's order: those in the blocks
+        that touch ``[start, end)`` of a chromosome, or all.
+
+        Columns: ``chrom`` (one of ``chrom_ids``), ``start``, ``end``; ``bases`` that have a value; the ``least`` and
+        the ``most`` of their values, the ``sum`` and that of the ``squares``: as the file has them, right or wrong.
+        Raises UsageError when the file has no such chromosome, TracksError when it is damaged.
+        """
+        first, last = (0, 0), (1 << 32, 0)
+        if chrom is not None:
+            check_chrom(chrom, self.chrom_sizes, str(self.path))
+            first = self.chrom_ids[chrom], start
+            last = self.chrom_ids[chrom], self.chrom_sizes[chrom] if end is None else end
+        try:
+            blocks = self._blocks(self._zoom_roots[size], first, last)
+            body = b"".join(self._body(at, length) for at, length in blocks.tolist())
+            return np.frombuffer(body, self._layout.zoom)
+        except _DAMAGE as error:
+            raise self._damaged(str(error)) from error
+
+    def block_count(self, chrom: str, start: int, end: int) -> int:
+        """Return how many blocks of values touch a span: what reading it takes, at 1,024 runs a block or so.
+
+        Raises UsageError when the file has no such chromosome, TracksError when it is damaged.
+        """
+        return len(self._places(chrom, start, end))
 
     def runs(self, chrom: str, start: int = 0, end: int | None = None) -> Iterator[Runs]:
         """Yield the runs that touch ``[start, end)`` of a chromosome (to its end, by default), cut to it, in order and
@@ -157,13 +209,11 @@ class BigWigReader:
         start, end = max(start, 0), length if end is None else min(end, length)
         if start >= end:
             return
+        blocks = self._places(chrom, start, end)
         try:
-            places = list(self._blocks(self._root, self._ids[chrom], start, end))
-            blocks = np.concatenate(places) if places else np.empty((0, 2), np.int64)
             last = start
             for first in range(0, len(blocks), _BATCH):
                 found = _cut(self._decoded(blocks[first : first + _BATCH]), start, end)
-                self._release(int(blocks[first : first + _BATCH, 1].sum()))
                 if not len(found):
                     continue
                 backwards = found.starts[0] < last or (found.ends <= found.starts).any()
@@ -175,41 +225,45 @@ class BigWigReader:
         except _DAMAGE as error:
             raise self._damaged(str(error)) from error
 
-    def _release(self, read: int) -> None:
-        """Let go of the pages that were read, now and then: they stay in the system's cache, and are not this process's
-        memory."""
-        self._mapped += read
-        if self._mapped > _MOST_MAPPED and isinstance(self._data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self._data.madvise(mmap.MADV_DONTNEED)
-            self._mapped = 0
+    def _places(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """Offset and size of the blocks of values that touch a span of a chromosome, int64 ``[n, 2]``."""
+        check_chrom(chrom, self.chrom_sizes, str(self.path))
+        number = self.chrom_ids[chrom]
+        try:
+            return self._blocks(self._root, (number, start), (number, end))
+        except _DAMAGE as error:
+            raise self._damaged(str(error)) from error
 
-    def _blocks(self, at: int, chrom: int, start: int, end: int) -> Iterator[np.ndarray]:
-        """Offset and size of the blocks that may touch a span, int64 ``[n, 2]`` a leaf of the index."""
-        span = {"chrom": "u4", "start": "u4", "last_chrom": "u4", "end": "u4", "at": "u8"}
-        leaf, rows = self._node(at, self._layout.row(**span, size="u8"), self._layout.row(**span))
-        before = (rows["last_chrom"] < chrom) | ((rows["last_chrom"] == chrom) & (rows["end"] <= start))
-        after = (rows["chrom"] > chrom) | ((rows["chrom"] == chrom) & (rows["start"] >= end))
-        touching = rows[~(before | after)]
-        if leaf:
-            yield np.stack([touching["at"], touching["size"]], axis=1).astype(np.int64)
-            return
-        for child in touching["at"].tolist():
-            if child <= at:
+    def _blocks(self, at: int, first: tuple[int, int], last: tuple[int, int]) -> np.ndarray:
+        """Offset and size of the blocks that may touch what lies between two places (chromosome, position), by the
+        index at ``at``: int64 ``[n, 2]``."""
+        found: list[tuple[int, int]] = []
+        nodes = [at]
+        while nodes:
+            at = nodes.pop()
+            leaf, rows = self._index.get(at) or self._node(at, self._layout.leaf, self._layout.inner)
+            before = (rows["last_chrom"] < first[0]) | ((rows["last_chrom"] == first[0]) & (rows["end"] <= first[1]))
+            after = (rows["chrom"] > last[0]) | ((rows["chrom"] == last[0]) & (rows["start"] >= last[1]))
+            touching = rows[~(before | after)]
+            if leaf:
+                found += touching[["at", "size"]].tolist()
+                continue
+            self._index[at] = leaf, rows
+            children = touching["at"].tolist()
+            if children and min(children) <= at:
                 raise ValueError("its index points back")
-            yield from self._blocks(child, chrom, start, end)
+            nodes += children[::-1]
+        return np.array(found, np.int64).reshape(-1, 2)
+
+    def _body(self, at: int, size: int) -> bytes:
+        """A block, as it was before compression."""
+        body = self._read(at, size)
+        return zlib.decompress(body, bufsize=1 << 14) if self._compressed else body
 
     def _decoded(self, blocks: np.ndarray) -> Runs:
         """Decode whole blocks, which are of one chromosome."""
-        bodies = []
-        for at, size in blocks.tolist():
-            if at + size > len(self._data):
-                raise ValueError("a block goes on past its end")
-            body = self._data[at : at + size]
-            bodies.append(zlib.decompress(body, bufsize=1 << 14) if self._compressed else body)
-        header = self._layout.row(
-            chrom="u4", start="u4", end="u4", step="u4", span="u4", kind="u1", pad="u1", rows="u2"
-        )
-        heads = np.frombuffer(b"".join(body[:_BLOCK_HEADER] for body in bodies), header)
+        bodies = [self._body(at, size) for at, size in blocks.tolist()]
+        heads = np.frombuffer(b"".join(body[:_BLOCK_HEADER] for body in bodies), self._layout.head)
         edges = [0, *(np.flatnonzero(np.diff(heads["kind"])) + 1), len(heads)]
         parts = [
             self._rows(heads[first:last], b"".join(body[_BLOCK_HEADER:] for body in bodies[first:last]))
@@ -221,11 +275,11 @@ class BigWigReader:
         """Decode the rows of blocks of one kind (1 bedGraph, 2 variable step, 3 fixed step)."""
         kind, counts = int(heads["kind"][0]), heads["rows"].astype(np.int64)
         if kind == 1:
-            rows = np.frombuffer(body, self._layout.row(start="u4", end="u4", value="f4"), int(counts.sum()))
+            rows = np.frombuffer(body, self._layout.graph, int(counts.sum()))
             return Runs(rows["start"].astype(np.int64), rows["end"].astype(np.int64), rows["value"].astype(np.float32))
         spans = np.repeat(heads["span"].astype(np.int64), counts)
         if kind == 2:
-            rows = np.frombuffer(body, self._layout.row(start="u4", value="f4"), len(spans))
+            rows = np.frombuffer(body, self._layout.step, len(spans))
             starts = rows["start"].astype(np.int64)
             return Runs(starts, starts + spans, rows["value"].astype(np.float32))
         if kind != 3:

@@ -3,12 +3,18 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from server.binning import bins_as_steps, means, steps, sums
+from server.binning import Steps, maxima, means, minima, sums
 
 VALUES = st.floats(-100, 100, width=32) | st.just(float("nan"))
+
+
+def steps(rows: np.ndarray) -> Steps:
+    """Rows (start, end, value), those without a value left out."""
+    starts, ends, values = rows[np.isfinite(rows[:, 2])].T
+    return Steps(starts, ends, values, ends - starts)
 
 
 @st.composite
@@ -27,7 +33,6 @@ def signals(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return np.array(rows), bases
 
 
-@settings(deadline=None)
 @given(signals(), st.integers(1, 37), st.integers(0, 40))
 def test_sums_agree_with_a_count_base_by_base(drawn: tuple[np.ndarray, np.ndarray], width: int, first: int) -> None:
     rows, bases = drawn
@@ -39,15 +44,39 @@ def test_sums_agree_with_a_count_base_by_base(drawn: tuple[np.ndarray, np.ndarra
         np.testing.assert_allclose(total[index], there.sum(), atol=1e-8)
 
 
-@settings(deadline=None)
-@given(st.lists(VALUES, min_size=1, max_size=30), st.integers(0, 500), st.integers(1, 128))
-def test_bins_are_steps_whose_last_is_cut_at_the_end(values: list[float], first: int, kept: int) -> None:
-    array = np.array(values, np.float32)
-    end = first + 128 * (len(array) - 1) + kept
-    signal = bins_as_steps(array, first, 128, end)
-    np.testing.assert_array_equal(signal.values, array[np.isfinite(array)])
-    assert signal.covered.sum() == 128 * np.isfinite(array[:-1]).sum() + kept * np.isfinite(array[-1])
-    assert (signal.shifted(7).starts == signal.starts + 7).all()
+@given(signals(), st.lists(st.integers(-5, 400), min_size=2, max_size=20).map(sorted))
+def test_extremes_are_those_of_the_bases_between_any_edges(
+    drawn: tuple[np.ndarray, np.ndarray], edges: list[int]
+) -> None:
+    rows, bases = drawn
+    least, most = (function(steps(rows), np.array(edges)) for function in (minima, maxima))
+    for index, (start, end) in enumerate(itertools.pairwise(edges)):
+        there = bases[max(start, 0) : max(end, 0)]
+        there = there[np.isfinite(there)]
+        assert least[index] == there.min() if len(there) else np.isnan(least[index])
+        assert most[index] == there.max() if len(there) else np.isnan(most[index])
+
+
+@given(signals(), st.lists(st.integers(-5, 400), min_size=2, max_size=20).map(sorted), st.data())
+def test_spans_covered_in_part_are_shared_out_by_length(
+    drawn: tuple[np.ndarray, np.ndarray], edges: list[int], data: st.DataObject
+) -> None:
+    whole = steps(drawn[0])
+    shares = data.draw(st.lists(st.floats(0.1, 1), min_size=len(whole.starts), max_size=len(whole.starts)))
+    signal = Steps(whole.starts, whole.ends, whole.values, whole.covered * np.array(shares))
+    total, covered = sums(signal, np.array(edges))
+    for index, (start, end) in enumerate(itertools.pairwise(edges)):
+        inside = np.clip(signal.ends, start, end) - np.clip(signal.starts, start, end)
+        bases = inside * np.array(shares)
+        np.testing.assert_allclose(covered[index], bases.sum(), atol=1e-9)
+        np.testing.assert_allclose(total[index], (bases * signal.values).sum(), atol=1e-7)
+
+
+def test_a_huge_value_leaves_other_bins_as_they_are() -> None:
+    rows = np.array([(0, 90, 3e38), (90, 100, 1.0), (130, 150, 0.125)])
+    total, covered = sums(steps(rows), np.array([0, 80, 100, 128, 256]))
+    np.testing.assert_array_equal(covered, [80, 20, 0, 20])
+    assert total[3] == 2.5
 
 
 def test_nothing_covered_is_no_value_and_not_zero() -> None:

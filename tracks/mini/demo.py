@@ -126,13 +126,26 @@ def _split_text() -> str:
     return "".join(line for line in SPLIT.splitlines(keepends=True) if line.split("\t")[0] in KEPT)
 
 
+_ANNOTATIONS = """
+[[annotation]]
+name = "CpG islands"
+bed = "cpg_islands.bed.gz"
+color = "#2a7f62"
+
+[[annotation]]
+name = "LADs Tig-3"
+bed = "lads_tig3.bed.gz"
+color = "#1b6ca8"
+"""
+
+
 def _project_text() -> str:
     def entry(label: Label) -> str:
         shipped = f'observed = "observed/{label.slug}.bw"\n' if label in _OBSERVED else ""
         return f"\n[[track]]\n{label.entry}{shipped}"
 
     head = 'name = "demo"\ngenome = "hg19_demo.fa.gz"\nsplit = "split.bed"\n'
-    return head + "".join(entry(label) for label in (METHYLATION, TIG3, CARDIAC, LIVER))
+    return head + "".join(entry(label) for label in (METHYLATION, TIG3, CARDIAC, LIVER)) + _ANNOTATIONS
 
 
 _MADE = {
