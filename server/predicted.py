@@ -1,75 +1,180 @@
-"""The predicted tracks as tilesets: what is known now, and in words why a bin has no value."""
+"""The predicted tracks as tilesets: what is in the store now, and in words why a bin has no value."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from server.axis import TILE_BINS, Axis, Piece, Tile
-from server.binning import bins_as_steps, means, sums
+from server.binning import means, sums
+from server.known_parts import (
+    COMPUTING,
+    FAILED,
+    QUEUED,
+    REASONS,
+    TOO_LITTLE,
+    TOO_WIDE,
+    Parts,
+    joined,
+    places,
+    runs,
+)
+from server.progress import Status, Work
 from server.tilesets import Tileset, dense_tile
-from tracks.grid import BIN, bin_count, bins_over, windows_over
+from tracks.errors import TracksError, UsageError
+from tracks.grid import BIN, BINS, WINDOW, windows_over
+from tracks.window_summary import SUMMARY_PARTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server.predictions import Predictions
     from server.tilesets import TileData
 
-REASONS = ("", "zoom in to compute", "computing", "failed", "no sequence", "too little sequence around")
-"""Why a bin has no value; the first is for bins that have one, or lie past the genome's end."""
-_ZOOM_IN, _COMPUTING, _FAILED, _NO_SEQUENCE, _NO_CONTEXT = range(1, len(REASONS))
-_REASON_OF = np.array([_ZOOM_IN, _COMPUTING, _NO_CONTEXT, _FAILED], np.uint8)
-"""By ``Status``: a known window lacks a value where its sequence, or what is around it, is not known."""
+_COARSENESS = 8
+"""A tile's bin is at least so many times as wide as the parts of windows that it is made of; below 4,096 bp it is made
+of the 128-bp bins themselves, exactly."""
+_PARTS = (1, 7, 28, 112, 224)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks for tiles: a client's own id, and what its screen shows, a span of the axis (None: not known)."""
+
+    client: str = ""
+    view: tuple[int, int] | None = None
+
+
+NOBODY = Asker()
+"""One who gives no name: a script, or HiGlass without our data fetcher."""
 
 
 class PredictedTileset(Tileset):
-    """One predicted track. A tile is answered at once; windows it lacks are asked for, and ``waiting`` says whether
-    it will change. ``missing`` lists [first bin, end bin, reason] for the bins without a value.
+    """One predicted track of one head. A tile is answered at once with what is known; unknown windows are asked for.
+
+    ``missing`` lists [first bin, end bin, reason] for the bins without a value, ``notices`` has words for some of the
+    reasons, and ``waiting`` says whether the tile may change by itself.
     """
 
-    def __init__(self, uid: str, name: str, axis: Axis, coordinates: str, predictions: Predictions, track: int) -> None:
+    def __init__(
+        self, uid: str, name: str, axis: Axis, coordinates: str, predictions: Predictions, head: str, column: int
+    ) -> None:
         super().__init__(uid, name, axis, coordinates)
-        self.predictions, self.track_index = predictions, track
+        self.predictions, self.head, self.column = predictions, head, column
+        # The narrowest tile that holds the widest view.
+        self._widest = TILE_BINS * BIN
+        while self._widest < predictions.max_view:
+            self._widest *= 2
 
-    def tile(self, tile: Tile) -> TileData:
-        """Return the tile's means of what is known, and what is missing."""
+    def tiles_for(self, tile_ids: Sequence[str], asker: Asker) -> list[tuple[str, TileData]]:
+        """Return each tile for one client, or ``{"error": text}`` for one that cannot be made."""
+        answers: list[tuple[str, TileData]] = []
+        for tile_id in tile_ids:
+            try:
+                answers.append((tile_id, self.tile(self.axis.tile(tile_id), asker)))
+            except TracksError as error:
+                answers.append((tile_id, {"error": str(error)}))
+        return answers
+
+    def tile(self, tile: Tile, asker: Asker = NOBODY) -> TileData:
+        """Return the tile's means of what is known, and what is missing. Raises UsageError for another mode."""
+        if tile.mode != "mean":
+            raise UsageError(f"a predicted track has means, no {tile.mode}")
+        view = asker.view
+        too_wide = (view[1] - view[0] > self.predictions.max_view) if view else tile.end - tile.start > self._widest
+        if not too_wide:
+            self.predictions.ask(asker.client, (tile.start, tile.end), self.head, view)
+        unknown = TOO_WIDE if too_wide else QUEUED
+        parts = next((n for n in _PARTS if tile.bin_width >= _COARSENESS * WINDOW // n), BINS)
+        work = self.predictions.work()
+        pieces = list(self.axis.pieces(tile.start, tile.end))
+        known = joined([self._parts(piece, parts, unknown, work) for piece in pieces])
         edges = tile.start + tile.bin_width * np.arange(TILE_BINS + 1, dtype=np.float64)
-        totals = np.zeros((2, TILE_BINS))
-        reasons = np.zeros((len(REASONS), TILE_BINS))
-        for piece in self.axis.pieces(tile.start, tile.end):
-            self.predictions.request(piece.region.chrom, windows_over(piece.region))
-            values, codes = self._bins(piece)
-            inside = np.clip(edges, piece.start, piece.start + len(piece.region))
-            totals += self._sums(piece, values, inside)
-            for code in np.unique(codes[codes > 0]):
-                reasons[code] += self._sums(piece, np.where(codes == code, 1.0, np.nan), inside)[1]
-        mean = means(totals[0], totals[1])
-        # A bin with any value shows it; one without tells the reason that holds for most of it.
-        why = np.where(np.isnan(mean) & (reasons.max(axis=0) > 0), reasons.argmax(axis=0), 0)
-        waiting = bool((reasons[_COMPUTING] > 0).any())
-        return {**dense_tile(mean), "missing": _runs(why), "waiting": waiting}
+        mean = means(*sums(known.signal(), edges))
+        why = known.reasons(edges, np.isnan(mean) & (edges[:-1] < self.axis.length))
+        present = set(np.unique(why).tolist())
+        # Before the sequence is counted, what lacks a value may turn out to have none.
+        counted = self.predictions.sequence.ready.is_set()
+        may_change = {QUEUED, COMPUTING, TOO_WIDE} if counted else set(range(1, len(REASONS)))
+        return {
+            **dense_tile(mean),
+            "missing": runs(why),
+            "waiting": not present.isdisjoint(may_change),
+            "notices": self._notices(present, self._failure(pieces, work), view or (tile.start, tile.end)),
+        }
 
-    def _sums(self, piece: Piece, values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-        chrom = piece.region.chrom
-        first = bins_over(piece.region).start
-        signal = bins_as_steps(values, first * BIN, BIN, self.axis.chrom_sizes[chrom])
-        return np.stack(sums(signal.shifted(self.axis.offsets[chrom]), edges))
+    def _failure(self, pieces: Sequence[Piece], work: Work) -> str:
+        """Return why a window of some pieces failed, in words; empty when none did."""
+        over = {piece.region.chrom: windows_over(piece.region) for piece in pieces}
+        failed = (
+            why
+            for ((chrom, index), head), why in work.failed.items()
+            if head == self.head and index in over.get(chrom, ())
+        )
+        return next(failed, "")
 
-    def _bins(self, piece: Piece) -> tuple[np.ndarray, np.ndarray]:
-        """Return a piece's values float32 ``[bins]`` and the reason, an index of ``REASONS``, where there is none."""
-        chrom, bins = piece.region.chrom, bins_over(piece.region)
-        stop = min(bins.stop, bin_count(self.axis.chrom_sizes[chrom]))
-        values, status = self.predictions.bins(chrom, bins.start, stop, self.track_index)
-        codes = _REASON_OF[status]
-        sequence = self.predictions.sequence
+    def _notices(self, present: set[int], failure: str, view: tuple[int, int]) -> dict[str, str]:
+        words = {}
+        if FAILED in present:
+            words[REASONS[FAILED]] = f"prediction failed: {failure}" if failure else "prediction failed"
+        if TOO_WIDE in present:
+            cost = self.predictions.estimate(view, [self.head]).seconds
+            about = f" (about {in_words(cost)})" if cost is not None else ""
+            limit = f"{self.predictions.max_view / 1e6:g} Mb"
+            words[REASONS[TOO_WIDE]] = f"zoom in below {limit} to predict, or press Predict region{about}"
+        return words
+
+    def _parts(self, piece: Piece, parts: int, unknown: int, work: Work) -> Parts:
+        """Return what is known of the windows over a piece, in ``parts`` parts a window."""
+        chrom, over = piece.region.chrom, windows_over(piece.region)
+        status = self.predictions.status(chrom, self.head, over.start, over.stop, work)
+        starts, ends, bins = places(self.axis.offsets[chrom], self.axis.chrom_sizes[chrom], over, parts)
+        there, sequence = bins, self.predictions.sequence
+        if parts > max(SUMMARY_PARTS):
+            totals, counts = self._bins(chrom, over, status, parts)
+        else:
+            totals, counts = self._summary(chrom, over, parts)
         if sequence.ready.is_set():
-            codes[~sequence.has_sequence(chrom, bins.start, stop)] = _NO_SEQUENCE
-        codes[np.isfinite(values)] = 0
-        return values, codes
+            there = sequence.counts(chrom, over, parts)
+        reason = np.array([unknown, QUEUED, COMPUTING, FAILED, TOO_LITTLE], np.uint8)[status]
+        # What was not known a moment ago may have a summary by now.
+        counts = np.where((status == Status.KNOWN).repeat(parts), counts, 0)
+        return Parts(starts, ends, bins, there, counts, totals, reason.repeat(parts))
+
+    def _bins(self, chrom: str, over: range, status: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
+        totals = np.zeros((len(over), BINS))
+        counts = np.zeros((len(over), BINS), np.float64)
+        store = self.predictions.stored.opened(chrom, self.head)
+        for place, index in enumerate(over):
+            values = store.read(index) if store is not None and status[place] == Status.KNOWN else None
+            if values is not None:
+                column = values[:, self.column]
+                there = np.isfinite(column)
+                totals[place, there], counts[place] = column[there], there
+            elif status[place] == Status.KNOWN:  # the disk lost it
+                status[place] = Status.QUEUED
+                self.predictions.ask_anew((chrom, index), self.head)
+        if parts == BINS:
+            return totals.ravel(), counts.ravel()
+        return totals.reshape(-1, BINS // parts).sum(axis=1), counts.reshape(-1, BINS // parts).sum(axis=1)
+
+    def _summary(self, chrom: str, over: range, parts: int) -> tuple[np.ndarray, np.ndarray]:
+        store = self.predictions.stored.opened(chrom, self.head)
+        if store is None:
+            return np.zeros(len(over) * parts), np.zeros(len(over) * parts)
+        finest = min(kept for kept in SUMMARY_PARTS if kept % parts == 0)
+        summary = store.summary(finest)
+        totals, counts = (
+            each[over.start : over.stop, :, self.column].reshape(-1, finest // parts).sum(axis=1, dtype=np.float64)
+            for each in (summary.sums, summary.counts)
+        )
+        return totals, counts
 
 
-def _runs(codes: np.ndarray) -> list[list[Any]]:
-    """Return [first, end, reason] of each run of one code other than 0."""
-    edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
-    spans = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    return [[first, end, REASONS[codes[first]]] for first, end in spans if codes[first]]
+def in_words(seconds: float) -> str:
+    """Say a time as a person would: ``40 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 100:
+        return f"{max(round(seconds), 1)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5_400 else f"{seconds / 3600:.1f} h"

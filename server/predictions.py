@@ -1,91 +1,84 @@
-"""Predictions made live: one thread, one model, the windows that a person looks at first.
+"""Predictions made live: one thread, one model, the windows that somebody looks at first.
 
-The thread reads a window from the store or predicts and stores it (``model.predict.predict_windows``), then shows
-it here. Nothing waits for it: whoever asks gets what is known now, and which bins are still to come.
+All values are in the store, where ``tracks predict`` finds them and leaves its own. Nothing waits for the predicting
+thread: whoever asks gets what is known now, and why the rest is not.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections import OrderedDict
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING
+import time
+from collections import deque
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from model.predict import predict_windows
-from tracks.grid import BINS, WINDOW, windows_over
+from server.jobs import Jobs
+from server.progress import Estimate, Now, State, Status, Work
+from server.stored import Stored
+from server.wants import Wants
+from tracks.grid import WINDOW
 from tracks.regions import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from model.predict import Predictor
+    from server.axis import Axis
+    from server.events import Events
     from server.sequence import SequenceMap
+    from server.wants import Span, Window
     from tracks.store import Store
 
-Window = tuple[str, int]
+MAX_VIEW = 2_000_000
+"""The widest view, in bases, whose windows are predicted as one looks."""
 
-
-class State(StrEnum):
-    """What the background thread is at."""
-
-    LOOKING = "looking"
-    COMPUTING = "computing"
-    READY = "ready"
-    FAILED = "failed"
-
-
-class Status(IntEnum):
-    """What is known of a window."""
-
-    UNASKED = 0
-    COMING = 1
-    KNOWN = 2
-    FAILED = 3
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Windows done, in all and failed, and the regions that came since an earlier revision."""
-
-    state: State
-    revision: int
-    done: int
-    total: int
-    failed: int
-    message: str
-    changed: tuple[Region, ...]
+_NEIGHBOURS = 4
+_LOOK_AGAIN = 1.0
+_TIMED_WINDOWS = 21
+_SLOW = 1.0
+"""Seconds a window from which on a page is told that a window has begun, beside that it has come."""
 
 
 class Predictions:
     """A model's predictions of a genome, as far as they are known, and the thread that makes them.
 
-    ``first`` is predicted before anything else; then, when the genome has no more windows with sequence than
-    ``fill_limit``, all the others. In a larger genome only windows that somebody looks at are predicted.
+    Next is always what somebody looks at (``Wants``), then jobs, then the neighbours of what is looked at, and with
+    ``fill`` the rest of the genome. A window of several heads costs one pass of the trunk.
     """
 
-    fill_limit = 4096
-    request_limit = 96
+    precision = "fp32"
 
-    def __init__(self, predictor: Predictor, store: Store, sequence: SequenceMap, first: Region) -> None:
-        self.predictor, self.store, self.sequence = predictor, store, sequence
-        self._known: OrderedDict[Window, np.ndarray] = OrderedDict()
-        self._failed: set[Window] = set()
-        self._wanted: OrderedDict[Window, None] = OrderedDict()
-        self._at: Window = (first.chrom, 0)
+    def __init__(
+        self,
+        predictor: Predictor,
+        store: Store,
+        sequence: SequenceMap,
+        axis: Axis,
+        events: Events,
+        *,
+        fill: bool = False,
+        max_view: int = MAX_VIEW,
+    ) -> None:
+        self.predictor, self.store, self.sequence, self.axis = predictor, store, sequence, axis
+        self.events, self.fill, self.max_view = events, fill, max_view
+        self.stored = Stored(predictor, store, sequence, axis)
+        self.heads = self.stored.heads
+        self.jobs = Jobs(axis, events, self.stored.known, self._wake)
+        self._wants = Wants(self.stored.span)
+        self._failed: dict[tuple[Window, str], str] = {}
+        self._computing: Window | None = None
+        self._rest: deque[Window] = deque()
+        self._seconds: deque[float] = deque(maxlen=_TIMED_WINDOWS)
         self._trouble = ""
-        self._changed: list[Region] = []
-        self._with_sequence: frozenset[Window] | None = None
-        self._change = threading.Condition()
+        self._change = threading.Condition(threading.RLock())
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._count, name="sequence", daemon=True),
-            threading.Thread(target=self._predict, name="predictions", daemon=True),
+            threading.Thread(target=work, name=name, daemon=True)
+            for name, work in (("sequence", self._survey), ("predictions", self._predict), ("watch", self._watch))
         ]
-        self.request(first.chrom, windows_over(first))
 
     def start(self) -> None:
         """Start predicting in the background."""
@@ -95,138 +88,284 @@ class Predictions:
     def stop(self, timeout: float = 10.0) -> None:
         """End the background work after the window it is at."""
         self._stop.set()
-        with self._change:
-            self._change.notify_all()
+        self._wake()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(timeout)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until every window that is to come has come. False when that took longer than ``timeout`` seconds."""
+        """Wait until there is nothing left to do. False when that took longer than ``timeout`` seconds."""
         with self._change:
-            return self._change.wait_for(lambda: self._with_sequence is not None and not self._wanted, timeout)
+            return self._change.wait_for(lambda: self.sequence.ready.is_set() and self._next() is None, timeout)
 
-    def request(self, chrom: str, windows: Iterable[int]) -> None:
-        """Ask for windows ahead of all others, in this order. Too many at once are not asked for: the view is so
-        wide that its windows come in the genome's order, or not at all."""
-        indices = list(windows)
-        if len(indices) > self.request_limit:
-            return
+    # What is known.
+
+    def work(self) -> Work:
+        """Return what is waited for, worked at and failed at this moment."""
         with self._change:
-            for window in [(chrom, index) for index in reversed(indices)]:
-                if window not in self._known and window not in self._failed and self._may_hold_sequence(window):
-                    self._wanted[window] = None
-                    self._wanted.move_to_end(window, last=False)
+            queued: dict[str, list[int]] = {}
+            for chrom, index in self._wants.windows():
+                queued.setdefault(chrom, []).append(index)
+            for chrom, windows in self.jobs.pending():
+                queued.setdefault(chrom, []).extend(windows.tolist())
+            return Work({chrom: np.array(of) for chrom, of in queued.items()}, self._computing, dict(self._failed))
+
+    def status(self, chrom: str, head: str, first: int, last: int, work: Work) -> np.ndarray:
+        """Return the ``Status`` of a chromosome's windows ``[first, last)``: uint8."""
+        found = np.zeros(last - first, np.uint8)
+        if chrom in work.queued:
+            queued = work.queued[chrom]
+            found[queued[(queued >= first) & (queued < last)] - first] = Status.QUEUED
+        if work.computing is not None and work.computing[0] == chrom and first <= work.computing[1] < last:
+            found[work.computing[1] - first] = Status.COMPUTING
+        for (of, index), failed_head in work.failed:
+            if of == chrom and failed_head == head and first <= index < last:
+                found[index - first] = Status.FAILED
+        store = self.stored.opened(chrom, head)
+        if store is not None:
+            found[store.known()[first:last]] = Status.KNOWN
+        return found
+
+    def now(self) -> Now:
+        """Return how the work stands."""
+        with self._change:
+            queued = len(self._wants)
+            jobs = sum(not job.finished for job in self.jobs.all())
+            idle = State.FAILED if self._failed or self._trouble else State.IDLE
+            state = State.COMPUTING if self._computing else idle
+            computing = str(self.stored.region(self._computing)) if self._computing else None
+            failed, message = len(self._failed), self._trouble
+        known, total = self.stored.count(self.heads[0])
+        return Now(
+            state=state,
+            queued=queued,
+            computing=computing,
+            failed=failed,
+            known=known,
+            total=total,
+            filling=bool(self._rest),
+            jobs=jobs,
+            seconds_per_window=self.seconds_per_window(),
+            device=str(self.predictor.device),
+            precision=self.precision,
+            message=message,
+        )
+
+    def seconds_per_window(self) -> float | None:
+        """Return the median time of the last windows computed, or None before the first."""
+        return median(self._seconds) if self._seconds else None
+
+    def estimate(self, span: Span, heads: Sequence[str]) -> Estimate:
+        """Say what predicting a span of the axis would cost now; chromosomes not opened yet count as unknown."""
+        windows = unknown = 0
+        for chrom, over in self.stored.windows(span):
+            windows += len(over)
+            missing = np.zeros(len(over), bool)
+            for head in heads:
+                missing |= ~self.stored.needless(chrom, head, over)
+            unknown += int(missing.sum())
+        seconds = self.seconds_per_window()
+        return Estimate(windows, unknown, unknown * seconds if seconds is not None else None)
+
+    # What is asked for.
+
+    def ask(self, client: str, span: Span, head: str, view: Span | None = None) -> None:
+        """Ask for the unknown windows of a span of the axis, as a tile does. With the client's ``view`` only for what
+        lies within half its width of it."""
+        if view is not None:
+            margin = (view[1] - view[0]) // 2
+            span = max(span[0], view[0] - margin), min(span[1], view[1] + margin)
+        with self._change:
+            if view is not None:
+                self._wants.look(client, view)
+            self._wants.ask(client, self._unknown(span, head), [head])
             self._change.notify_all()
 
-    def bins(self, chrom: str, first: int, last: int, track: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is known of a chromosome's bins ``[first, last)``: values float32 of one track, NaN where
-        none, and the ``Status`` of each bin's window, uint8."""
-        indices = range(first // BINS, -(-last // BINS))
-        values = np.full(len(indices) * BINS, np.nan, np.float32)
-        status = np.full(len(values), Status.UNASKED, np.uint8)
+    def ask_anew(self, window: Window, head: str) -> None:
+        """Ask for a window that counts as known and cannot be read."""
         with self._change:
-            for place, index in enumerate(indices):
-                here = slice(place * BINS, (place + 1) * BINS)
-                known = self._known.get((chrom, index))
-                if known is not None:
-                    values[here], status[here] = known[:, track], Status.KNOWN
-                elif (chrom, index) in self._failed:
-                    status[here] = Status.FAILED
-                elif self._with_sequence is None or (chrom, index) in self._wanted:
-                    status[here] = Status.COMING
-        inside = slice(first - indices.start * BINS, last - indices.start * BINS)
-        return values[inside], status[inside]
+            if (window, head) not in self._failed:
+                self._wants.ask("", [window], [head])
+                self._change.notify_all()
 
-    def _may_hold_sequence(self, window: Window) -> bool:
-        return self._with_sequence is None or window in self._with_sequence
-
-    def progress(self, since: int = 0) -> Progress:
-        """Say how far the work is, and what has come since revision ``since``."""
+    def look(self, client: str, view: Span) -> None:
+        """Note where a client looks now: what it asked for far outside is dropped, what it sees is asked for."""
         with self._change:
-            if self._with_sequence is None and not self._wanted and not self._trouble:
-                state = State.LOOKING
-            elif self._wanted:
-                state = State.COMPUTING
-            else:
-                state = State.FAILED if self._trouble else State.READY
-            return Progress(
-                state=state,
-                revision=len(self._changed),
-                done=len(self._known),
-                total=len(self._known) + len(self._wanted) + len(self._failed),
-                failed=len(self._failed),
-                message=self._trouble,
-                changed=tuple(self._changed[max(since, 0) :]),
-            )
+            heads = self._wants.look(client, view)
+            if view[1] - view[0] <= self.max_view:
+                for head in heads:
+                    self._wants.ask(client, self._unknown(view, head), [head])
+            self._change.notify_all()
 
-    def _region(self, window: Window) -> Region:
-        chrom, index = window
-        length = self.sequence.genome.chrom_sizes[chrom]
-        return Region(chrom, index * WINDOW, min((index + 1) * WINDOW, length))
+    def leave(self, client: str) -> None:
+        """Drop what a client wanted."""
+        with self._change:
+            self._wants.leave(client)
 
-    def _count(self) -> None:
+    def retry(self, span: Span | None = None) -> None:
+        """Forget failures in a span of the axis, or everywhere, so that whoever looks there asks again."""
+        with self._change:
+            failed = [
+                (window, head)
+                for window, head in self._failed
+                if span is None or (self.stored.span(window)[0] < span[1] and self.stored.span(window)[1] > span[0])
+            ]
+            for key in failed:
+                del self._failed[key]
+            if not self._failed:
+                self._trouble = ""
+        if failed:
+            self._publish_changed(window for window, _ in failed)
+        self._tell()
+
+    def _unknown(self, span: Span, head: str) -> list[Window]:
+        found = []
+        for chrom, over in self.stored.windows(span):
+            needless = self.stored.needless(chrom, head, over)
+            found += [
+                (chrom, index)
+                for index, skip in zip(over, needless, strict=True)
+                if not skip and ((chrom, index), head) not in self._failed
+            ]
+        return found
+
+    # The background.
+
+    def _wake(self) -> None:
+        with self._change:
+            self._change.notify_all()
+
+    def _survey(self) -> None:
+        """Open every chromosome's store, and count where the genome has sequence."""
         try:
+            for chrom, length in self.axis.chrom_sizes.items():
+                for head in self.heads:
+                    if self._stop.is_set():
+                        return
+                    self.stored.open(chrom, head)
+                # What was opened shows what was known before.
+                if any(self.stored.open(chrom, head).known().any() for head in self.heads):
+                    self.events.publish("changed", {"spans": [list(self.axis.absolute(Region(chrom, 0, length)))]})
             self.sequence.count(self._stop)
-        except Exception as error:  # a damaged FASTA must be told, not end a thread in silence
-            self._tell(str(error))
+        except Exception as error:  # a damaged FASTA or store must be told, not end a thread in silence
+            self._report(str(error), str(error))
             return
         if not self.sequence.ready.is_set():
             return
-        genome = self.sequence.genome
-        windows = [(chrom, index) for chrom in genome.chrom_sizes for index in self.sequence.windows(chrom)]
         with self._change:
-            self._with_sequence = frozenset(windows)
-            asked = [window for window in self._wanted if window in self._with_sequence]
-            fill = windows if len(windows) <= self.fill_limit else []
-            self._wanted = OrderedDict.fromkeys(
-                window for window in [*asked, *fill] if window not in self._known and window not in self._failed
-            )
-            # What was shown as still to come may have no sequence, so everything is worth another look.
-            self._changed += [Region(chrom, 0, length) for chrom, length in genome.chrom_sizes.items()]
+            if self.fill:
+                self._rest.extend(
+                    (chrom, int(index))
+                    for chrom in self.axis.chrom_sizes
+                    for index in np.flatnonzero(self.sequence.windows(chrom))
+                )
             self._change.notify_all()
+        # What was queued may have no sequence, so everything is worth another look.
+        self.events.publish("changed", {"spans": [[0, self.axis.length]]})
+        self._tell()
 
     def _predict(self) -> None:
         while not self._stop.is_set():
             with self._change:
-                self._change.wait_for(lambda: self._wanted or self._stop.is_set())
-                if self._stop.is_set():
-                    return
-                self._at = next(iter(self._wanted))
-            chrom = self._at[0]
-            try:
-                for index, values in predict_windows(self.predictor, chrom, self._asked(chrom), self.store):
-                    self._finish((chrom, index), values)
-            except Exception as error:  # one window's failure is shown for that window, and the others go on
-                self._tell(f"cannot predict {self._region(self._at)}: {error}", why=str(error))
-                self._finish(self._at, None)
+                self._change.wait_for(lambda: self._stop.is_set() or self._next() is not None, _LOOK_AGAIN)
+                task = None if self._stop.is_set() else self._next()
+                self._computing = task[0] if task is not None else None
+            if task is not None:
+                self._tell()
+                if (self.seconds_per_window() or _SLOW) >= _SLOW:
+                    self._publish_changed([task[0]])  # from queued to computing, which one has time to see
+                self._compute(*task)
+                with self._change:
+                    self._computing = None
+                    idle = self._next() is None
+                    self._change.notify_all()
+                if idle:
+                    self._tell()
 
-    def _asked(self, chrom: str) -> Iterator[int]:
-        """Yield the windows that come next, as long as they are of one chromosome."""
-        while not self._stop.is_set():
+    def _next(self) -> tuple[Window, set[str]] | None:
+        return self._wants.next() or self.jobs.next() or self._neighbour() or self._filler()
+
+    def _neighbour(self) -> tuple[Window, set[str]] | None:
+        """Return an unknown window beside what somebody looks at, nearest first."""
+        for view, heads in self._wants.views():
+            if view[1] - view[0] > self.max_view:
+                continue
+            margin = min(view[1] - view[0], _NEIGHBOURS * WINDOW)
+            around = (view[0] - margin, view[1] + margin)
+            middle = (view[0] + view[1]) / 2
+            near = {window: head for head in heads for window in self._unknown(around, head)}
+            if near:
+                window = min(near, key=lambda found: abs(sum(self.stored.span(found)) / 2 - middle))
+                return window, heads
+        return None
+
+    def _filler(self) -> tuple[Window, set[str]] | None:
+        """Return the next window that nobody asked for."""
+        head = self.heads[0]
+        while self._rest:
+            chrom, index = self._rest[0]
+            needless = self.stored.needless(chrom, head, range(index, index + 1))[0]
+            if not needless and (self._rest[0], head) not in self._failed:
+                return self._rest[0], {head}
+            self._rest.popleft()
+        return None
+
+    def _compute(self, window: Window, heads: Iterable[str]) -> None:
+        chrom, index = window
+        failure, computed = "", False
+        try:
+            # Another process may have computed it meanwhile.
+            missing = [head for head in sorted(heads) if self.stored.open(chrom, head).read(index) is None]
+            started = time.monotonic()
+            inputs = self.predictor.inputs(chrom, index, missing) if missing else None
+            for head in missing:
+                failure = self._compute_head(window, head, inputs) or failure
+            computed = bool(missing) and not failure
+            if computed:
+                self._seconds.append(time.monotonic() - started)
+        except Exception as error:  # one window's failure is shown for that window, and the others go on
+            failure = str(error) or type(error).__name__
             with self._change:
-                window = next(iter(self._wanted), None)
-                if window is None or window[0] != chrom:
-                    return
-                self._at = window
-            yield window[1]
-
-    def _finish(self, window: Window, values: np.ndarray | None) -> None:
+                self._failed.update({(window, head): failure for head in heads})
+        if failure:
+            self._report(f"cannot predict {self.stored.region(window)}: {failure}", failure)
         with self._change:
-            self._wanted.pop(window, None)
-            if values is None:
-                self._failed.add(window)
-            else:
-                self._known[window] = values
-                if len(self._known) > self.fill_limit:
-                    self._known.popitem(last=False)
-            self._changed.append(self._region(window))
-            self._change.notify_all()
+            for head in heads:
+                self._wants.done(window, head)
+        self.jobs.done(window, failure, self.seconds_per_window())
+        self._publish_changed([window])
 
-    def _tell(self, message: str, why: str = "") -> None:
+    def _compute_head(self, window: Window, head: str, inputs: Any) -> str:
+        try:
+            self.stored.write(window, head, self.predictor.head_window(inputs, head))
+        except Exception as error:  # one head's failure is its own
+            with self._change:
+                self._failed[window, head] = str(error) or type(error).__name__
+            return self._failed[window, head]
+        return ""
+
+    def _watch(self) -> None:
+        """Tell what other processes leave in the store."""
+        while not self._stop.wait(_LOOK_AGAIN):
+            new = self.stored.news()
+            if new:
+                with self._change:
+                    for window, head in new:
+                        self._wants.done(window, head)
+                self._publish_changed(window for window, _ in new)
+                self._tell()
+
+    def _publish_changed(self, windows: Iterable[Window]) -> None:
+        self.events.publish("changed", {"spans": self.stored.spans(windows)})
+
+    def _tell(self) -> None:
+        self.events.publish("status", self.now().to_json())
+
+    def _report(self, message: str, why: str) -> None:
         with self._change:
-            told = bool(why) and self._trouble.endswith(why)
+            told = self._trouble.endswith(why)
             self._trouble = message
         # A full disk fails every window alike; once is enough on the terminal.
         if not told:
             print(f"tracks: warning: {message}", file=sys.stderr, flush=True)
+        self._tell()

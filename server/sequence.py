@@ -1,4 +1,4 @@
-"""Where a genome has sequence: the known bases of every bin, counted once in the background."""
+"""Where a genome has sequence: which bins hold enough known bases to have a value, counted once in the background."""
 
 from __future__ import annotations
 
@@ -18,35 +18,44 @@ _JOINED_GAP = 20_000
 
 
 class SequenceMap:
-    """The known bases of every bin of a genome, uint8 ``[bins]`` a chromosome, once ``count`` has run."""
+    """Which bins of a genome have sequence, once ``count`` has run; until then nothing is known to be without."""
 
     def __init__(self, genome: Genome) -> None:
         self.genome = genome
         self.ready = threading.Event()
-        self._known: dict[str, np.ndarray] = {}
+        self._enough: dict[str, np.ndarray] = {}
+        self._counts: dict[tuple[str, int], np.ndarray] = {}
 
     def count(self, stopped: threading.Event | None = None) -> None:
         """Read the whole genome once (about a second for 100 Mb); stop early when ``stopped`` is set."""
-        for chrom in self.genome.chrom_sizes:
-            pieces = []
+        for chrom, length in self.genome.chrom_sizes.items():
+            # Whole windows, so that they can be counted by reshaping; past the chromosome's end there is no sequence.
+            enough, first = np.zeros(window_count(length) * BINS, bool), 0
             for piece in known_bases_in_pieces(self.genome, chrom):
                 if stopped is not None and stopped.is_set():
                     return
-                pieces.append(piece.astype(np.uint8))
-            self._known[chrom] = np.concatenate(pieces)
+                enough[first : first + len(piece)] = piece >= MIN_KNOWN_BASES
+                first += len(piece)
+            self._enough[chrom] = enough
         self.ready.set()
 
     def has_sequence(self, chrom: str, first: int, last: int) -> np.ndarray:
         """Return which of a chromosome's bins ``[first, last)`` hold enough sequence to have a value, bool."""
-        enough: np.ndarray = self._known[chrom][first:last] >= MIN_KNOWN_BASES
-        return enough
+        return self._enough[chrom][first:last]
 
-    def windows(self, chrom: str) -> list[int]:
-        """Return the grid windows of a chromosome that hold any bin with enough sequence."""
-        length = self.genome.chrom_sizes[chrom]
-        enough = np.zeros(window_count(length) * BINS, bool)
-        enough[: bin_count(length)] = self.has_sequence(chrom, 0, bin_count(length))
-        return [int(index) for index in np.flatnonzero(enough.reshape(-1, BINS).any(axis=1))]
+    def counts(self, chrom: str, over: range, parts: int) -> np.ndarray:
+        """Return how many bins with sequence each part of some windows holds: bool or uint16 ``[windows * parts]``."""
+        if parts == BINS:
+            return self.has_sequence(chrom, over.start * BINS, over.stop * BINS)
+        if (chrom, parts) not in self._counts:
+            bins = self._enough[chrom].reshape(-1, BINS // parts)
+            self._counts[chrom, parts] = bins.sum(axis=1, dtype=np.uint16)
+        return self._counts[chrom, parts][over.start * parts : over.stop * parts]
+
+    def windows(self, chrom: str) -> np.ndarray:
+        """Return which grid windows of a chromosome hold any bin with enough sequence: bool ``[windows]``."""
+        some: np.ndarray = self.counts(chrom, range(window_count(self.genome.chrom_sizes[chrom])), 1) > 0
+        return some
 
     def regions(self) -> list[Region]:
         """Return the parts of the genome that hold sequence; gaps below 20 kb are passed over."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model.folder import load_model
+from model.folder import demo_model_folder, head_names, load_model
 from model.predict import Predictor
 from server.axis import Axis
+from server.events import Events
 from server.genes import GeneTileset, IntervalTileset, read_genes, read_intervals
 from server.predicted import PredictedTileset
-from server.predictions import Predictions
+from server.predictions import MAX_VIEW, Predictions
 from server.sequence import SequenceMap
 from server.tilesets import ChromSizesTileset, ObservedTileset, Tileset
 from tracks.bigwig import summarise_bigwig
@@ -20,13 +21,14 @@ from tracks.grid import WINDOW
 from tracks.project import load_project
 from tracks.regions import Region, parse_region
 from tracks.split import Block, read_split
+from tracks.track import slug_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from model.folder import Model
-    from tracks.project import Project
+    from tracks.project import Project, TrackEntry
     from tracks.store import Store
     from tracks.track import Track
 
@@ -41,13 +43,36 @@ class Locus:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """One head's prediction of a track, and the two that bound it where the project file names them."""
+
+    head: str
+    tileset: PredictedTileset
+    lower: PredictedTileset | None = None
+    upper: PredictedTileset | None = None
+
+
+@dataclass(frozen=True)
 class Panel:
-    """One track of the page: observed and predicted on one axis, whose ends are ``scale``."""
+    """One track of the page: observed, and predicted by any number of heads, on one axis, whose ends are ``scale``."""
 
     track: Track
     observed: ObservedTileset | None
-    predicted: PredictedTileset | None
+    predicted: tuple[Prediction, ...]
     scale: tuple[float, float]
+
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its values lie between 0 and 1 by their unit; others are drawn on the scale of what is in view."""
+        return "fraction" in self.track.unit
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Intervals that are shown, and their colour."""
+
+    tileset: IntervalTileset
+    color: str
 
 
 @dataclass(frozen=True)
@@ -61,36 +86,54 @@ class Place:
 class Site:
     """A project opened for looking at, with a model's predictions of its genome.
 
-    Beside the project file it uses, where they are there, ``genes.tsv.gz``, ``cpg_islands.bed.gz`` and
-    ``loci.bed`` (chromosome, start, end, name, note). Raises TracksError when a file cannot be used.
+    ``heads`` are those of the model that can be looked at, by default all. Beside the project file it uses ``loci.bed``
+    (chromosome, start, end, name, note) where there is one. Raises TracksError when a file cannot be used.
     """
 
     def __init__(
-        self, project_file: Path, model_folder: Path, store: Store, head: str | None = None, stride: int = WINDOW
+        self,
+        project_file: Path,
+        model_folder: Path | None,
+        store: Store,
+        heads: Sequence[str] = (),
+        stride: int = WINDOW,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        fill: bool = False,
+        max_view: int = MAX_VIEW,
     ) -> None:
         self.project: Project = load_project(project_file)
         self.genome = Genome(self.project.genome)
-        self.model: Model = load_model(model_folder, (head,) if head else (), stride)
+        folder = model_folder or self.project.model or demo_model_folder()
+        self.model: Model = load_model(folder, heads or head_names(folder), stride)
+        self.store = store
         self.axis = Axis(self.genome.chrom_sizes)
         self.blocks = self._blocks()
         self.loci = _loci(project_file.with_name("loci.bed"), self.genome.chrom_sizes) or self._default_loci()
         self.sequence = SequenceMap(self.genome)
+        self.events = Events()
+        self.predictor = Predictor(self.model, self.genome, device, threads)
         self.predictions = Predictions(
-            Predictor(self.model, self.genome), store, self.sequence, first=self.loci[0].region
+            self.predictor, store, self.sequence, self.axis, self.events, fill=fill, max_view=max_view
         )
+        self.jobs = self.predictions.jobs
         self.assembly = coordinates = _assembly(self.axis.chrom_sizes) or self.project.name
         self.chrom_sizes = ChromSizesTileset("chromosomes", "chromosomes", self.axis, coordinates)
-        genes, islands = (project_file.with_name(name) for name in ("genes.tsv.gz", "cpg_islands.bed.gz"))
+        genes = self.project.genes
         self.genes = GeneTileset(
-            "genes", "genes", self.axis, coordinates, read_genes(genes, self.axis.chrom_sizes) if genes.exists() else []
+            "genes", "genes", self.axis, coordinates, read_genes(genes, self.axis.chrom_sizes) if genes else []
         )
-        self.islands: IntervalTileset | None = (
-            read_intervals(islands, "cpg-islands", "CpG islands", self.axis, coordinates) if islands.exists() else None
+        self.annotations = tuple(
+            Shown(read_intervals(entry.bed, f"bed-{entry.slug}", entry.name, self.axis, coordinates), entry.color)
+            for entry in self.project.annotation
         )
         self.panels = self._panels(coordinates)
-        shown: list[Tileset | None] = [self.chrom_sizes, self.genes, self.islands]
+        shown: list[Tileset | None] = [self.chrom_sizes, self.genes, *(entry.tileset for entry in self.annotations)]
         for panel in self.panels:
-            shown += [panel.observed, panel.predicted]
+            shown.append(panel.observed)
+            for made in panel.predicted:
+                shown += [made.tileset, made.lower, made.upper]
         self.tilesets = {tileset.uid: tileset for tileset in shown if tileset is not None}
         """Every tileset by its uid: nothing else is served."""
 
@@ -107,31 +150,38 @@ class Site:
         return (Locus(chrom, Region(chrom, 0, length), ""),)
 
     def _panels(self, coordinates: str) -> tuple[Panel, ...]:
-        targets = {entry.track.slug: entry for entry in self.project.targets()}
-        predicted = {track.slug: index for index, track in enumerate(self.model.tracks)}
-        panels = []
-        for slug in dict.fromkeys([*targets, *predicted]):
-            entry = targets.get(slug)
-            track = entry.track if entry is not None else self.model.tracks[predicted[slug]]
-            path = entry.observed if entry is not None else None
-            seen = (
-                ObservedTileset(f"observed-{slug}", f"{track.name}, observed", self.axis, coordinates, path)
-                if path is not None
-                else None
-            )
-            made = (
-                PredictedTileset(
-                    f"predicted-{slug}",
-                    f"{track.name}, predicted",
+        entries = {entry.track.slug: entry for entry in self.project.targets()}
+        made: dict[str, dict[str, PredictedTileset]] = {}
+        described: dict[str, Track] = {slug: entry.track for slug, entry in entries.items()}
+        for spec in self.model.heads:
+            for column, track in enumerate(spec.tracks):
+                described.setdefault(track.slug, track)
+                made.setdefault(track.slug, {})[spec.name] = PredictedTileset(
+                    f"predicted-{spec.name}-{track.slug}",
+                    f"{described[track.slug].name}, predicted ({spec.name})",
                     self.axis,
                     coordinates,
                     self.predictions,
-                    predicted[slug],
+                    spec.name,
+                    column,
                 )
-                if slug in predicted
-                else None
+        bounds = {slug: _bounds(entry) for slug, entry in entries.items()}
+        # A track that bounds another is drawn with it, and not again by itself.
+        hidden = {bound for pair in bounds.values() for bound in pair if bound in made}
+        panels = []
+        for slug, track in described.items():
+            if slug in hidden and (slug not in entries or entries[slug].observed is None):
+                continue
+            lower, upper = (made.get(bound, {}) for bound in bounds.get(slug, ("", "")))
+            path = entries[slug].observed if slug in entries else None
+            seen = None
+            if path is not None:
+                seen = ObservedTileset(f"observed-{slug}", f"{track.name}, observed", self.axis, coordinates, path)
+            predicted = tuple(
+                Prediction(head, tileset, lower.get(head), upper.get(head))
+                for head, tileset in made.get(slug, {}).items()
             )
-            panels.append(Panel(track, seen, made, _scale(track, path)))
+            panels.append(Panel(track, seen, predicted, _scale(track, path)))
         return tuple(panels)
 
     def locate(self, text: str) -> Place:
@@ -173,6 +223,11 @@ class Site:
         near = self.nearest(text)
         hint = f"did you mean {near}?" if near else f"it holds {', '.join(self.axis.chrom_sizes)} and their genes"
         return UsageError(f"no gene or chromosome '{text}' in this genome; {hint}")
+
+
+def _bounds(entry: TrackEntry) -> tuple[str, str]:
+    """Return the slugs of the tracks that bound a track, empty where none are named."""
+    return slug_of(entry.lower or ""), slug_of(entry.upper or "")
 
 
 _KNOWN_LENGTHS = {

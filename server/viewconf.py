@@ -1,4 +1,5 @@
-"""The HiGlass view of a site, built with higlass-python: chromosomes, genes, CpG islands, one panel a track."""
+"""The HiGlass view of a site, built with higlass-python: chromosomes, genes, intervals, one panel a track; and what
+the page is told beside it."""
 
 from __future__ import annotations
 
@@ -7,24 +8,26 @@ from typing import TYPE_CHECKING, Any
 import higlass
 
 if TYPE_CHECKING:
-    from server.site import Panel, Site
+    from server.site import Panel, Shown, Site
     from server.tilesets import Tileset
+    from tracks.regions import Region
 
 SERVER = "/api/v1"
 OBSERVED_COLOR = "#4d4d4d"
 """Observed is dark grey in every track; predicted is the track's own colour."""
 
 VIEW = "view"
+FETCHER = "tracks-prediction"
+"""The plugin data fetcher of viewer/src/plugin."""
+
 _GENE_INK = "#47505b"
-_ISLAND_COLOR = "#2a7f62"
-_HEIGHTS = {"chromosomes": 34, "genes": 74, "islands": 18, "panel": 96}
+_HEIGHTS = {"chromosomes": 34, "genes": 74, "intervals": 18, "panel": 96}
 
 
 def view_config(site: Site) -> dict[str, Any]:
     """Return the view configuration, JSON-ready, first at the site's first locus."""
     tracks: list[Any] = [_chromosomes(site), _genes(site)]
-    if site.islands is not None:
-        tracks.append(_islands(site.islands))
+    tracks += [_intervals(shown) for shown in site.annotations]
     tracks += [_panel(panel) for panel in site.panels]
     view = higlass.view(
         *((track, "top") for track in tracks),
@@ -62,41 +65,101 @@ def _genes(site: Site) -> Any:
     )  # fmt: skip
 
 
-def _islands(tileset: Tileset) -> Any:
+def _intervals(shown: Shown) -> Any:
     # higlass-python does not know plugin tracks, so their data section passes through it unchanged; that of a
     # known type would lose its tilesetUid (facts T7).
     return higlass.track(
         "tracks-intervals",
-        uid="cpg-islands",
-        height=_HEIGHTS["islands"],
-        data=_data(tileset),
-        options={"color": _ISLAND_COLOR},
+        uid=shown.tileset.uid,
+        height=_HEIGHTS["intervals"],
+        data={"type": FETCHER, "server": SERVER, "tilesetUid": shown.tileset.uid},
+        options={"color": shown.color, "name": shown.tileset.name},
     )
 
 
 def _panel(panel: Panel) -> Any:
-    children = []
-    if panel.observed is not None:
-        children.append(_signal(panel, panel.observed, "area", OBSERVED_COLOR))
-    if panel.predicted is not None:
-        children.append(_signal(panel, panel.predicted, "line", panel.track.color))
-    return higlass.CombinedTrack(
-        type="combined", uid=panel.track.slug, height=_HEIGHTS["panel"], contents=children, position="top"
-    )
-
-
-def _signal(panel: Panel, tileset: Tileset, mark: str, color: str) -> Any:
     low, high = panel.scale
     return higlass.track(
-        "tracks-signal",
-        uid=tileset.uid,
+        "horizontal-prediction",
+        uid=panel.track.slug,
         height=_HEIGHTS["panel"],
-        data=_data(tileset),
-        options={"mark": mark, "color": color, "unit": panel.track.unit, "valueScaleMin": low, "valueScaleMax": high,
-                 "label": "observed" if mark == "area" else "predicted", "showTooltip": True,
-                 "grid": panel.predicted is None or mark == "line"},
+        data=panel_data(panel),
+        options={"name": panel.track.name, "unit": panel.track.unit, "color": panel.track.color,
+                 "observedColor": OBSERVED_COLOR, "mark": "line", "show": "both",
+                 "scale": "fixed" if panel.is_fraction else "auto",
+                 "scaleGroup": panel.track.unit, "log": False, "valueScaleMin": low, "valueScaleMax": high,
+                 "theme": "light", "axis": False, "showTooltip": True},
     )  # fmt: skip
 
 
-def _data(tileset: Tileset) -> dict[str, str]:
-    return {"type": "tracks-prediction", "server": SERVER, "tilesetUid": tileset.uid}
+def panel_data(panel: Panel) -> dict[str, str]:
+    """Return a panel's data section, with its first head."""
+    data = {"type": FETCHER, "server": SERVER}
+    uids: dict[str, Tileset | None] = {"observed": panel.observed}
+    if panel.predicted:
+        first = panel.predicted[0]
+        data["head"] = first.head
+        uids |= {"predicted": first.tileset, "lower": first.lower, "upper": first.upper}
+    uids["tilesetUid"] = uids.get("predicted") or panel.observed
+    return data | {key: tileset.uid for key, tileset in uids.items() if tileset is not None}
+
+
+def page(site: Site) -> dict[str, Any]:
+    """Return all that the page is told of a site, JSON-ready."""
+    return {
+        "name": site.project.name,
+        "assembly": site.assembly,
+        "view": VIEW,
+        "viewconf": view_config(site),
+        "genes": site.genes.uid,
+        "observedColor": OBSERVED_COLOR,
+        "chromosomes": [
+            {"name": chrom, "start": site.axis.offsets[chrom], "length": length}
+            for chrom, length in site.axis.chrom_sizes.items()
+        ],
+        "loci": [{"name": locus.name, "note": locus.note, **placed(site, locus.region)} for locus in site.loci],
+        "folds": [{"fold": block.fold, **placed(site, block.region)} for block in site.blocks],
+        "model": {
+            "name": site.model.name,
+            "heads": [{"name": spec.name, "kind": spec.config.kind, "scope": spec.scope} for spec in site.model.heads],
+            "device": str(site.predictor.device),
+            "precision": site.predictions.precision,
+        },
+        "limits": {"viewBases": site.predictions.max_view},
+        "panels": [_described(panel) for panel in site.panels],
+        "annotations": [
+            {"uid": shown.tileset.uid, "name": shown.tileset.name, "color": shown.color} for shown in site.annotations
+        ],
+    }
+
+
+def placed(site: Site, region: Region) -> dict[str, Any]:
+    """Return a region in words, and where it lies on the axis."""
+    start, end = site.axis.absolute(region)
+    return {"region": str(region), "chrom": region.chrom, "start": start, "end": end}
+
+
+def _described(panel: Panel) -> dict[str, Any]:
+    track = panel.track
+    return {
+        "uid": track.slug,
+        "name": track.name,
+        "assay": track.assay,
+        "biosample": track.biosample,
+        "unit": track.unit,
+        "color": track.color,
+        "description": track.description,
+        "scale": panel.scale,
+        "signed": panel.scale[0] < 0,
+        "observed": panel.observed.uid if panel.observed is not None else None,
+        "predicted": [
+            {
+                "head": made.head,
+                "uid": made.tileset.uid,
+                "lower": made.lower.uid if made.lower is not None else None,
+                "upper": made.upper.uid if made.upper is not None else None,
+            }
+            for made in panel.predicted
+        ],
+        "data": panel_data(panel),
+    }

@@ -110,10 +110,10 @@ def _check_tiles(address: str, told: dict[str, Any]) -> int:
     """
     locus = told["loci"][0]
     middle = (locus["start"] + locus["end"]) // 2
-    observed = [_tile(address, f"observed-{panel['uid']}", middle) for panel in told["panels"] if panel["observed"]]
+    observed = [_tile(address, panel["observed"], middle) for panel in told["panels"] if panel["observed"]]
     if not any(_has_fractions(tile) for tile in observed):
         raise SystemExit(f"smoke: error: no track is observed at the first locus, {locus['region']}")
-    predicted = [f"predicted-{panel['uid']}" for panel in told["panels"] if panel["predicted"]]
+    predicted = [made["uid"] for panel in told["panels"] for made in panel["predicted"]]
     end = time.monotonic() + TILE_SECONDS
     for uid in predicted:
         while (tile := _tile(address, uid, middle)).get("waiting"):

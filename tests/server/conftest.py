@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flask.testing import FlaskClient
 
+from server.app import create_app
 from server.site import Site
 from tracks.bigwig import Bins, write_bigwig
 from tracks.genome import Genome
@@ -84,8 +86,27 @@ def waiting_site(project: Path, model_folder: Path, tmp_path: Path) -> Iterator[
 @pytest.fixture(scope="session")
 def site(project: Path, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The project opened, everything predicted."""
-    site = Site(project, model_folder, Store(tmp_path_factory.mktemp("store")))
+    site = Site(project, model_folder, Store(tmp_path_factory.mktemp("store")), fill=True)
     site.predictions.start()
     assert site.predictions.wait(60)
     yield site
     site.predictions.stop()
+
+
+@pytest.fixture(scope="session")
+def static(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page that says nothing, in a folder beside a file that nobody may read."""
+    folder = tmp_path_factory.mktemp("page") / "static"
+    folder.mkdir()
+    (folder / "index.html").write_text("<title>Tracks</title>")
+    (folder / "jobs.html").write_text("<title>Jobs</title>")
+    (folder / "plugin").mkdir()
+    (folder / "plugin" / "plugin.js").write_text("// the plugin")
+    (folder.parent / "secret.txt").write_text("secret")
+    return folder
+
+
+@pytest.fixture
+def client(site: Site, static: Path) -> FlaskClient:
+    """Who asks the opened project from this machine."""
+    return create_app(site, static).test_client()

@@ -1,166 +1,30 @@
+"""Who may ask, what every answer carries, and how errors are told."""
+
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from server.app import TILES_A_REQUEST, create_app
+from server.app import create_app
+from server.security import Access
 from server.site import Site
-from server.tilesets import ObservedTileset
+from tests.server.web import read
 
-OBSERVED = "observed-cpg_methylation_imr90"
-PREDICTED = "predicted-lmnb1_lad_liver"
-
-
-@pytest.fixture
-def client(site: Site, tmp_path: Path) -> FlaskClient:
-    static = tmp_path / "static"
-    static.mkdir()
-    (static / "index.html").write_text("<title>Tracks</title>")
-    (tmp_path / "secret.txt").write_text("secret")
-    return create_app(site, static).test_client()
+LAB = "https://lab.example"
+TOKEN = "a-token-that-nobody-guesses"
+TILE = "/api/v1/tiles/?d=genes.0.0"
 
 
-def read(response: TestResponse) -> Any:
-    def refuse(word: str) -> NoReturn:
-        raise AssertionError(f"{word} is not JSON, and a browser refuses the whole answer for it")
-
-    return json.loads(response.get_data(), parse_constant=refuse)
-
-
-def test_tiles_of_several_tilesets_come_in_one_answer(client: FlaskClient) -> None:
-    ids = [f"{OBSERVED}.0.0", f"{PREDICTED}.1.0", "genes.0.0", "cpg-islands.0.0"]
-    response = client.get("/api/v1/tiles/?" + "&".join(f"d={tile_id}" for tile_id in ids) + "&s=abc")
-    answers = read(response)
-    assert response.status_code == 200
-    assert set(answers) == set(ids)
-    assert answers[ids[0]]["dtype"] == "float32"
-    assert "missing" in answers[ids[1]]
-    assert [entry["fields"][3] for entry in answers["genes.0.0"]] == ["ALPHA1", "ALPHA2", "BETA"]
-    assert len(answers["cpg-islands.0.0"]) == 2
+def asks(site: Site, static: Path, access: Access) -> FlaskClient:
+    return create_app(site, static, access).test_client()
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [
-        "nobody.0.0",
-        f"{OBSERVED}.99.0",
-        f"{OBSERVED}.1.2",
-        OBSERVED,
-        "",
-        "../../etc/passwd",
-        f"{OBSERVED}.0.0.max",
-        "chromosomes.0.0",
-    ],
-)
-def test_an_error_stays_inside_its_tile(client: FlaskClient, bad: str) -> None:
-    response = client.get("/api/v1/tiles/", query_string=[("d", bad), ("d", f"{OBSERVED}.0.0")])
-    answers = read(response)
-    assert response.status_code == 200
-    assert isinstance(answers[bad]["error"], str)
-    assert "dense" in answers[f"{OBSERVED}.0.0"]
-
-
-def test_a_tile_that_breaks_does_not_blank_the_others(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> NoReturn:
-        raise RuntimeError("disk on fire")
-
-    monkeypatch.setattr(ObservedTileset, "tile", broken)
-    answers = read(client.get(f"/api/v1/tiles/?d={OBSERVED}.0.0&d={PREDICTED}.0.0"))
-    assert "disk on fire" in answers[f"{OBSERVED}.0.0"]["error"]
-    assert "dense" in answers[f"{PREDICTED}.0.0"]
-
-
-def test_tiles_may_be_posted(client: FlaskClient) -> None:
-    body = [{"tilesetUid": OBSERVED, "tileIds": ["0.0", "1.0"], "options": {}}]
-    answers = read(client.post(f"/api/v1/tiles/?d={PREDICTED}.0.0", json=body))
-    assert set(answers) == {f"{PREDICTED}.0.0", f"{OBSERVED}.0.0", f"{OBSERVED}.1.0"}
-    assert all("dense" in answer for answer in answers.values())
-
-
-@pytest.mark.parametrize("body", ["{", '{"a": 1}', "[1]", '[{"tilesetUid": "x"}]', "7"])
-def test_an_unreadable_body_is_refused_in_words(client: FlaskClient, body: str) -> None:
-    response = client.post("/api/v1/tiles/", data=body)
-    assert response.status_code == 400
-    assert "tileIds" in read(response)["error"]
-
-
-def test_requests_are_bounded(client: FlaskClient) -> None:
-    ids = [f"{OBSERVED}.3.{position}" for position in range(6)]
-    many = [*ids, *(f"x.0.{number}" for number in range(TILES_A_REQUEST)), f"{PREDICTED}.0.0"]
-    answers = read(client.get("/api/v1/tiles/", query_string=[("d", tile_id) for tile_id in many]))
-    assert all("dense" in answers[tile_id] for tile_id in ids)
-    assert "too many" in answers[f"{PREDICTED}.0.0"]["error"]
-    assert client.post("/api/v1/tiles/", data=b"[" + b" " * 200_000).status_code == 413
-
-
-def test_tileset_info_tells_each_tileset_and_names_strangers(client: FlaskClient, site: Site) -> None:
-    answers = read(client.get(f"/api/v1/tileset_info/?d={OBSERVED}&d=nobody&s=x"))
-    assert answers[OBSERVED]["max_pos"] == [site.axis.length]
-    assert answers[OBSERVED]["chromsizes"] == [["chr20", 500_050], ["chr3", 200_000], ["chrN", 20_000]]
-    assert "nobody" in answers["nobody"]["error"]
-
-
-def test_chromosome_sizes(client: FlaskClient) -> None:
-    text = client.get("/api/v1/chrom-sizes/?id=chromosomes")
-    assert text.mimetype == "text/plain"
-    assert text.get_data(as_text=True) == "chr20\t500050\nchr3\t200000\nchrN\t20000\n"
-    assert read(client.get("/api/v1/chrom-sizes/?id=chromosomes&type=json&cum=1"))["chr3"] == {
-        "size": 200_000,
-        "offset": 500_050,
-    }
-    assert client.get("/api/v1/chrom-sizes/?id=genes").status_code == 404
-    listed = read(client.get("/api/v1/available-chrom-sizes/"))
-    assert (listed["count"], listed["results"][0]["uuid"]) == (1, "chromosomes")
-
-
-def test_tilesets_are_listed(client: FlaskClient, site: Site) -> None:
-    assert {entry["uuid"] for entry in read(client.get("/api/v1/tilesets/?limit=100"))["results"]} == set(site.tilesets)
-    vectors = read(client.get("/api/v1/tilesets/?dt=vector&ac=LIVER"))
-    assert [entry["uuid"] for entry in vectors["results"]] == [PREDICTED]
-
-
-def test_suggest(client: FlaskClient) -> None:
-    assert read(client.get("/api/v1/suggest/?d=genes&ac=bet")) == [
-        {"chr": "chr3", "txStart": 1000, "txEnd": 4000, "score": 0, "geneName": "BETA"}
-    ]
-    assert client.get("/api/v1/suggest/?d=other&ac=a").status_code == 404
-
-
-def test_locate(client: FlaskClient) -> None:
-    found = read(client.get("/api/locate?q=chr3:1-1000"))
-    assert (found["start"], found["end"], found["region"]) == (500_050, 501_050, "chr3:1-1,000")
-    missed = client.get("/api/locate?q=BETTA")
-    assert missed.status_code == 404
-    assert read(missed)["suggestion"] == "BETA"
-    assert "did you mean BETA?" in read(missed)["error"]
-
-
-def test_progress_and_sequence(client: FlaskClient) -> None:
-    now = read(client.get("/api/progress?since=0"))
-    assert (now["state"], now["failed"]) == ("ready", 0)
-    assert now["done"] == now["total"] > 0
-    assert now["changed"] == [[0, 720_050]], "joined where they touch"
-    assert read(client.get(f"/api/progress?since={now['revision']}"))["changed"] == []
-    assert read(client.get("/api/progress?since=x"))["revision"] == now["revision"]
-    sequence = read(client.get("/api/sequence"))
-    assert sequence == {"ready": True, "known": [[0, 225_024], [354_944, 500_050], [500_050, 700_050]]}
-
-
-def test_the_page_describes_itself(client: FlaskClient) -> None:
-    page = read(client.get("/api/page"))
-    assert [(panel["observed"], panel["predicted"]) for panel in page["panels"]] == [(True, True), (False, True)]
-    assert page["loci"][0]["note"] == "Something changes here."
-    assert [fold["fold"] for fold in page["folds"]] == ["train", "test"]
-    assert page["viewconf"]["views"][0]["uid"] == page["view"]
-
-
-@pytest.mark.parametrize(
-    "address", ["/", "/api/page", "/api/v1/tiles/?d=x.0.0", "/api/nothing", "/static/none.js", "/api/locate?q=zz"]
+    "address",
+    ["/", "/jobs", "/api/page", "/api/v1/tiles/?d=x.0.0", "/api/nothing", "/static/none.js", "/api/locate?q=zz"],
 )
 def test_every_answer_carries_strict_headers(client: FlaskClient, address: str) -> None:
     headers = client.get(address, buffered=True).headers
@@ -170,24 +34,33 @@ def test_every_answer_carries_strict_headers(client: FlaskClient, address: str) 
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert "http" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_static_files_do_not_leave_their_folder(client: FlaskClient) -> None:
-    assert client.get("/", buffered=True).get_data(as_text=True) == "<title>Tracks</title>"
-    for address in ("/static/../secret.txt", "/static/%2e%2e/secret.txt", "/static//etc/passwd"):
-        response = client.get(address, buffered=True)
-        assert response.status_code in (404, 308)
-        assert b"secret" not in response.get_data()
+@pytest.mark.parametrize(
+    "address",
+    ["/api/nothing", "/nothing", "/api//page", "/static/none.js", "/jobs/", "/api/v1", "/api/page/", "/api/v1/tiles/x"],
+)
+def test_what_is_not_there_is_said_as_json(client: FlaskClient, address: str) -> None:
+    response = client.get(address)
+    assert response.status_code == 404
+    assert "nothing at" in read(response)["error"]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example"])
-def test_another_name_for_this_machine_is_refused(client: FlaskClient, host: str) -> None:
-    assert client.get("/api/page", headers={"Host": host}).status_code == 403
+def test_a_wrong_method_names_the_right_ones(client: FlaskClient) -> None:
+    response = client.delete("/api/page")
+    assert response.status_code == 405
+    assert "GET" in response.headers["Allow"]
+    assert read(response)["error"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:9000", "[::1]:8765"])
-def test_loopback_names_are_served(client: FlaskClient, host: str) -> None:
-    assert client.get("/api/progress", headers={"Host": host}).status_code == 200
+def test_static_files_do_not_leave_their_folder(client: FlaskClient, static: Path) -> None:
+    assert (static.parent / "secret.txt").is_file()
+    for name in ("../secret.txt", "%2e%2e/secret.txt", "/etc/passwd", "..%2fsecret.txt"):
+        response = client.get(f"/static/{name}", buffered=True)
+        assert response.status_code == 404
+        assert b"secret" not in response.get_data().replace(b"secret.txt", b"")
 
 
 def test_a_failure_of_ours_is_json_without_a_traceback(
@@ -200,3 +73,185 @@ def test_a_failure_of_ours_is_json_without_a_traceback(
     response = client.get("/api/locate?q=x")
     assert response.status_code == 500
     assert "secret" not in read(response)["error"]
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "10.1.2.3", "", "[::1", "localhost."]
+)
+def test_another_name_for_this_machine_is_refused(client: FlaskClient, host: str) -> None:
+    response = client.get("/api/page", headers={"Host": host})
+    assert response.status_code == 403
+    assert "name" in read(response)["error"]
+    # Not even a browser's question is answered.
+    assert client.options("/api/page", headers={"Host": host, "Origin": LAB}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8765", "localhost:9000", "[::1]:8765", "LOCALHOST"])
+def test_loopback_names_are_served(client: FlaskClient, host: str) -> None:
+    assert client.get("/api/status", headers={"Host": host}).status_code == 200
+
+
+def test_on_another_address_a_request_names_this_machine(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(frozenset({"tower", "localhost"}), addresses=True))
+    for host, code in (("tower:8765", 200), ("10.0.0.5:8765", 200), ("[fe80::1]", 200), ("evil.example", 403)):
+        assert client.get("/api/status", headers={"Host": host}).status_code == code, host
+
+
+@pytest.mark.parametrize("headers", [{"Origin": LAB}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
+                                     {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://localhost:1"}])  # fmt: skip
+def test_pages_of_other_sites_may_not_ask(client: FlaskClient, headers: dict[str, str]) -> None:
+    for response in (
+        client.get(TILE, headers=headers),
+        client.get("/api/export?uid=observed-cpg_methylation_imr90", headers=headers),
+        client.get("/api/events?s=x", headers=headers),
+        client.post("/api/predict", json={"region": "chr3"}, headers=headers),
+        client.delete("/api/jobs/x", headers=headers),
+        client.post("/", json={}, headers=headers),
+    ):
+        assert response.status_code == 403
+        assert "--cors" in read(response)["error"] if response.request.path != "/" else b"--cors" in response.get_data()
+        assert "Access-Control-Allow-Origin" not in response.headers
+    preflight = client.options(TILE, headers={"Access-Control-Request-Method": "GET", **headers})
+    assert "Access-Control-Allow-Origin" not in preflight.headers
+    # A link to the page is no request of another page.
+    assert client.get("/", headers=headers, buffered=True).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, {"Origin": "https://localhost"},
+                {"Sec-Fetch-Site": "none"}, {}]
+)  # fmt: skip
+def test_our_own_page_and_programs_may_ask(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.get(TILE, headers=headers).status_code == 200
+    body = {"client": "x", "start": 0, "end": 5}
+    assert client.post("/api/view", json=body, headers=headers).status_code == 200
+
+
+def test_a_listed_origin_may_ask_everything(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(origins=frozenset({LAB})))
+    headers = {"Origin": LAB, "Sec-Fetch-Site": "cross-site"}
+    preflight = client.options(TILE, headers={**headers, "Access-Control-Request-Headers": "content-type"})
+    assert preflight.status_code == 204
+    allowed = preflight.headers["Access-Control-Allow-Headers"]
+    assert {word.strip() for word in allowed.split(",")} >= {"content-type", "authorization"}
+    assert {"GET", "POST", "DELETE"} <= set(preflight.headers["Access-Control-Allow-Methods"].split(", "))
+    for response in (
+        preflight,
+        client.get(TILE, headers=headers),
+        client.post("/api/v1/tiles/?d=genes.0.0", json=[], headers=headers),
+        client.post("/api/view", json={"client": "x", "start": 0, "end": 5}, headers=headers),
+        client.get("/static/index.html", headers=headers, buffered=True),
+        client.get("/api/nothing", headers=headers),
+    ):
+        assert response.headers["Access-Control-Allow-Origin"] == LAB
+        assert response.headers["Access-Control-Allow-Credentials"] == "true"
+        assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+        assert "Origin" in response.headers["Vary"]
+    for other in ("https://lab.example.evil.example", "http://lab.example", "https://lab.example:8", "null"):
+        assert client.get(TILE, headers={"Origin": other}).status_code == 403
+    assert client.get(TILE).headers["Vary"] == "Origin"
+
+
+def test_where_all_origins_may_read_none_may_change_anything(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(origins=frozenset({"*"})))
+    headers = {"Origin": LAB, "Sec-Fetch-Site": "cross-site"}
+    for response in (
+        client.get(TILE, headers=headers),
+        client.post("/api/v1/tiles/?d=genes.0.0", json=[], headers=headers),
+        client.options(TILE, headers=headers),
+    ):
+        assert response.status_code in (200, 204)
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in response.headers
+    for path in ("/api/predict", "/api/view", "/api/retry", "/api/v1/viewconfs/"):
+        assert client.post(path, json={}, headers=headers).status_code == 403
+    assert client.delete("/api/jobs/x", headers=headers).status_code == 403
+
+
+def test_a_listed_origin_has_more_than_all_others(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(origins=frozenset({"*", LAB})))
+    assert client.get(TILE, headers={"Origin": LAB}).headers["Access-Control-Allow-Origin"] == LAB
+    assert client.get(TILE, headers={"Origin": "https://b.example"}).headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+def test_what_a_form_can_send_is_refused(client: FlaskClient, kind: str) -> None:
+    for path in ("/api/predict", "/api/view", "/api/v1/viewconfs/", "/api/v1/tiles/"):
+        response = client.post(path, data="{}", content_type=kind)
+        assert response.status_code == 415
+        assert "application/json" in read(response)["error"]
+
+
+def test_bodies_are_bounded(client: FlaskClient) -> None:
+    for path, most in (("/api/view", 1 << 14), ("/api/retry", 1 << 14), ("/api/predict", 8_000_000)):
+        response = client.post(path, data=b"[" * (most + 1), content_type="application/json")
+        assert response.status_code == 413
+        assert f"{most:,}" in read(response)["error"]
+
+
+def test_pages_of_other_sites_may_load_the_plugin(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(None, token=TOKEN))
+    from_elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://lab.example"}
+    response = client.get("/static/plugin/plugin.js", headers=from_elsewhere, buffered=True)
+    assert (response.status_code, response.get_data(as_text=True)) == (200, "// the plugin")
+    assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    for path in ("/static/plugin/../index.html", "/static/plugin/%2e%2e/index.html", "/static/index.html"):
+        assert client.get(path, headers=from_elsewhere, buffered=True).status_code in (401, 403, 404), path
+
+
+def test_without_the_token_nothing_is_served(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(None, token=TOKEN))
+    for path in ("/api/page", TILE, "/static/index.html", "/api/events?s=x", "/api/nothing", f"{TILE}&token={TOKEN}"):
+        response = client.get(path)
+        assert response.status_code == 401
+        assert "link" in read(response)["error"]
+        wrong = client.get(path, headers={"Authorization": "Bearer wrong"})
+        assert wrong.status_code == 403
+        assert "token" in read(wrong)["error"]
+    assert client.post("/api/predict", json={"region": "chr3"}).status_code == 401
+    for path, code in (("/", 401), ("/jobs", 401), ("/?token=wrong", 403), ("/?token=" + "é" * 9, 403)):
+        response = client.get(path)
+        assert response.status_code == code
+        assert response.mimetype == "text/html"
+        assert "link" in response.get_data(as_text=True)
+        assert "Set-Cookie" not in response.headers
+    client.set_cookie("tracks", "wrong")
+    assert client.get(TILE).status_code == 403
+
+
+def test_the_link_leaves_a_cookie_and_an_address_without_the_token(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(None, token=TOKEN, cookie="tracks-8765"))
+    opened = client.get(f"/jobs?token={TOKEN}&renderer=canvas", headers={"Host": "tower:8765"})
+    assert opened.status_code == 303
+    assert opened.headers["Location"] == "/jobs?renderer=canvas"
+    cookie = opened.headers["Set-Cookie"]
+    assert cookie.startswith(f"tracks-8765={TOKEN};")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    assert client.get(f"/?token={TOKEN}").headers["Location"] == "/"
+    # The client keeps cookies as a browser does.
+    assert client.get("/", buffered=True).status_code == 200
+    assert client.get("/static/index.html", buffered=True).status_code == 200
+    assert client.get(TILE).status_code == 200
+
+
+def test_a_program_and_a_listed_page_send_the_token_themselves(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(None, token=TOKEN, origins=frozenset({LAB})))
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.get(TILE, headers=bearer).status_code == 200
+    assert client.get(TILE, headers={**bearer, "Origin": LAB}).headers["Access-Control-Allow-Origin"] == LAB
+    # Without it, the page is told so rather than left with an error of the network.
+    refused = client.get(TILE, headers={"Origin": LAB})
+    assert refused.status_code == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == LAB
+    assert client.options(TILE, headers={"Origin": LAB}).status_code == 204, "a browser asks without the token"
+    # The cookie alone is not enough for another site.
+    client.get(f"/?token={TOKEN}")
+    assert client.get(TILE, headers={"Origin": "https://b.example"}).status_code == 403
+
+
+def test_words_of_a_request_are_not_read_as_html(site: Site, static: Path) -> None:
+    client = asks(site, static, Access(frozenset({"localhost"})))
+    response = client.post("/", json={}, headers={"Origin": "<script>alert(1)</script>"})
+    assert response.status_code == 403
+    assert b"<script>" not in response.get_data()

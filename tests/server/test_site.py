@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.site import Site
-from server.viewconf import OBSERVED_COLOR, view_config
+from server.viewconf import OBSERVED_COLOR, page, view_config
 from tracks.errors import TracksError, UsageError
 from tracks.regions import Region
 from tracks.store import Store
@@ -51,26 +51,65 @@ def test_a_wrong_entry_says_what_would_be_right(site: Site, text: str, said: str
         site.locate(meant)
 
 
-def test_the_view_overlays_observed_and_predicted_on_one_axis(site: Site) -> None:
+def test_the_view_has_one_track_a_panel_with_observed_and_predicted(site: Site) -> None:
     config = json.loads(json.dumps(view_config(site)))
     [view] = config["views"]
     assert view["initialXDomain"] == [280_000, 420_000]
     tracks = {track["uid"]: track for track in view["tracks"]["top"]}
-    assert list(tracks) == ["chromosomes", "genes", "cpg-islands", "cpg_methylation_imr90", "lmnb1_lad_liver"]
-    both = tracks["cpg_methylation_imr90"]["contents"]
-    assert [child["data"]["tilesetUid"] for child in both] == [
-        "observed-cpg_methylation_imr90",
-        "predicted-cpg_methylation_imr90",
-    ]
-    assert [child["options"]["color"] for child in both] == [OBSERVED_COLOR, "#d95f02"]
-    for child in both:
-        assert child["data"]["type"] == "tracks-prediction"
-        assert (child["options"]["valueScaleMin"], child["options"]["valueScaleMax"]) == (0, 1)
-        assert child["uid"] == child["data"]["tilesetUid"], "the page knows a drawn track by its uid"
-    [alone] = tracks["lmnb1_lad_liver"]["contents"]
-    assert alone["options"]["label"] == "predicted"
-    uids = {child["data"]["tilesetUid"] for track in tracks.values() for child in track.get("contents", [])}
+    assert list(tracks) == ["chromosomes", "genes", "bed-cpg_islands", "cpg_methylation_imr90", "lmnb1_lad_liver"]
+    both, alone = tracks["cpg_methylation_imr90"], tracks["lmnb1_lad_liver"]
+    assert both["type"] == "horizontal-prediction"
+    assert both["data"] == {
+        "type": "tracks-prediction",
+        "server": "/api/v1",
+        "tilesetUid": "predicted-bins-cpg_methylation_imr90",
+        "predicted": "predicted-bins-cpg_methylation_imr90",
+        "observed": "observed-cpg_methylation_imr90",
+        "head": "bins",
+    }
+    assert (both["options"]["color"], both["options"]["observedColor"]) == ("#d95f02", OBSERVED_COLOR)
+    assert (both["options"]["valueScaleMin"], both["options"]["valueScaleMax"]) == (0, 1)
+    assert "observed" not in alone["data"]
+    uids = {track["data"]["tilesetUid"] for track in (both, alone)} | {both["data"]["observed"]}
     assert uids <= set(site.tilesets)
+
+
+def test_the_page_is_told_of_heads_panels_and_limits(site: Site) -> None:
+    told = json.loads(json.dumps(page(site)))
+    assert told["model"]["heads"] == [{"name": "bins", "kind": "linear", "scope": "bins"}]
+    assert (told["model"]["precision"], told["limits"]) == ("fp32", {"viewBases": 2_000_000})
+    assert [panel["uid"] for panel in told["panels"]] == ["cpg_methylation_imr90", "lmnb1_lad_liver"]
+    [made] = told["panels"][0]["predicted"]
+    assert made == {"head": "bins", "uid": "predicted-bins-cpg_methylation_imr90", "lower": None, "upper": None}
+    assert [entry["uid"] for entry in told["annotations"]] == ["bed-cpg_islands"]
+
+
+def test_every_head_of_a_folder_can_be_looked_at(project: Path, two_headed_folder: Path, tmp_path: Path) -> None:
+    site = Site(project, two_headed_folder, Store(tmp_path))
+    assert [made.head for made in site.panels[0].predicted] == ["bins", "window"]
+    assert "predicted-window-lmnb1_lad_liver" in site.tilesets
+
+
+def test_tracks_that_bound_another_are_its_band(project: Path, model_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(project.parent, tmp_path / "project"))
+    text = (folder / "tracks.toml").read_text()
+    bounded = """
+[[track]]
+name = "LMNB1 LAD liver, lower"
+assay = "a"
+biosample = "b"
+unit = "covered fraction"
+color = "#1b6ca8"
+"""
+    lines = 'lower = "LMNB1 LAD liver"\nupper = "LMNB1 LAD liver, lower"\n\n[[track]]\nname = "LMNB1'
+    (folder / "tracks.toml").write_text(text.replace('\n[[track]]\nname = "LMNB1', lines) + bounded)
+    site = Site(folder / "tracks.toml", model_folder, Store(tmp_path / "store"))
+    [made] = site.panels[0].predicted
+    assert made.lower is not None
+    assert made.lower.uid == "predicted-bins-lmnb1_lad_liver"
+    assert made.upper is None, "the model does not predict it"
+    assert "lmnb1_lad_liver" not in [panel.track.slug for panel in site.panels]
+    assert made.lower.uid in site.tilesets
 
 
 def test_folds_are_those_the_model_was_trained_with(site: Site) -> None:
@@ -96,7 +135,7 @@ def test_without_loci_the_held_out_blocks_are_offered(own_project: Path, model_f
         own_project.with_name(name).unlink()
     site = opened(own_project, model_folder, tmp_path)
     assert [locus.region for locus in site.loci] == [Region("chr20", 250_000, 500_050)]
-    assert site.islands is None
+    assert site.annotations == ()
     assert site.locate("chr3").name == "chr3"
     assert view_config(site)["views"]
 
@@ -140,10 +179,10 @@ def test_an_assembly_is_known_by_its_lengths() -> None:
 
 
 def test_a_site_shows_the_head_that_is_asked_for(project: Path, two_headed_folder: Path, tmp_path: Path) -> None:
-    first = Site(project, two_headed_folder, Store(tmp_path))
-    other = Site(project, two_headed_folder, Store(tmp_path), head="window", stride=57_344)
+    first = Site(project, two_headed_folder, Store(tmp_path), ["bins"])
+    other = Site(project, two_headed_folder, Store(tmp_path), ["window"], stride=57_344)
     assert [spec.name for spec in first.model.heads] == ["bins"]
     assert [spec.name for spec in other.model.heads] == ["window"]
     assert [panel.track.name for panel in first.panels] == [panel.track.name for panel in other.panels]
     with pytest.raises(UsageError, match="has no head 'loops'"):
-        Site(project, two_headed_folder, Store(tmp_path), head="loops")
+        Site(project, two_headed_folder, Store(tmp_path), ["loops"])
