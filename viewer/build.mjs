@@ -1,12 +1,17 @@
-// Bundles the page into ../server/static, which the server reads and the wheel holds: one script, one style sheet,
-// no other address.
-import { cp, mkdir, readFile, rm } from "node:fs/promises";
+// Bundles the pages and the HiGlass plugin into ../server/static, which the server reads and the wheel holds: no other
+// address. A build is made beside its place and then put there whole, so that nobody ever sees half of one.
+import { existsSync } from "node:fs";
+import { cp, mkdir, readFile, rename, rm, utimes } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 import * as esbuild from "esbuild";
 
 const here = new URL(".", import.meta.url);
-const out = fileURLToPath(new URL("../server/static/", here));
+const place = fileURLToPath(new URL("../server/static/", here));
+const watching = process.argv.includes("--watch");
+// node_modules is on the same disk and nobody looks there.
+const beside = fileURLToPath(new URL(`node_modules/.tracks-build-${process.pid}/`, here));
+const out = watching ? place : `${beside}new/`;
 
 // HiGlass holds two libraries that compile code as they load, which the page's content policy forbids. box-intersect
 // keeps labels from overlapping: a few dozen boxes, for which comparing all pairs is as good. ndarray serves 2D tracks,
@@ -43,30 +48,72 @@ const withoutEval = {
   },
 };
 
-const options = {
+const shared = {
   absWorkingDir: fileURLToPath(here),
-  entryPoints: { viewer: "src/main.ts" },
-  outdir: out,
   bundle: true,
-  format: "esm",
   target: "es2022",
   minify: true,
   sourcemap: false,
   legalComments: "linked",
   define: { "process.env.NODE_ENV": '"production"' },
-  plugins: [withoutEval],
   logLevel: "warning",
 };
 
-await rm(out, { recursive: true, force: true });
-await mkdir(out, { recursive: true });
-await cp(new URL("index.html", here), `${out}index.html`);
-if (process.argv.includes("--watch")) {
-  await (await esbuild.context(options)).watch();
+const pages = ["viewer", "jobs"].filter((name) => existsSync(new URL(`src/${name === "viewer" ? "main" : name}.ts`, here)));
+const bundles = [
+  {
+    ...shared,
+    entryPoints: Object.fromEntries(pages.map((name) => [name, `src/${name === "viewer" ? "main" : name}.ts`])),
+    outdir: out,
+    format: "esm",
+    plugins: [withoutEval],
+  },
+  // The plugin holds neither HiGlass nor PIXI: it uses those of the page it is loaded into.
+  {
+    ...shared,
+    entryPoints: { "tracks-higlass": "src/plugin/index.ts" },
+    outdir: `${out}plugin`,
+    outExtension: { ".js": ".mjs" },
+    format: "esm",
+  },
+  {
+    ...shared,
+    entryPoints: { "tracks-higlass.umd": "src/plugin/index.ts" },
+    outdir: `${out}plugin`,
+    format: "iife",
+    globalName: "tracksHiglass",
+    footer: {
+      js: 'if (typeof module === "object" && module.exports) module.exports = tracksHiglass; '
+        + 'else if (typeof define === "function" && define.amd) define([], () => tracksHiglass);',
+    },
+  },
+];
+
+const copies = [
+  ["index.html", "index.html"],
+  ["jobs.html", "jobs.html"],
+  ["example.html", "plugin/example.html"],
+];
+
+await mkdir(`${out}plugin`, { recursive: true });
+for (const [from, to] of copies) if (existsSync(new URL(from, here))) await cp(new URL(from, here), `${out}${to}`);
+
+if (watching) {
+  for (const bundle of bundles) await (await esbuild.context(bundle)).watch();
   console.log("watching");
 } else {
-  const { metafile } = await esbuild.build({ ...options, metafile: true });
-  for (const [file, { bytes }] of Object.entries(metafile.outputs)) {
-    console.log(`${file.split("/").pop()}  ${(bytes / 1e6).toFixed(2)} MB`);
+  try {
+    const outputs = await Promise.all(bundles.map((bundle) => esbuild.build({ ...bundle, metafile: true })));
+    // hatch_build.py takes the age of viewer.js for that of all.
+    await utimes(`${out}viewer.js`, new Date(), new Date());
+    if (existsSync(place)) await rename(place, `${beside}old`);
+    await rename(out, place);
+    for (const { metafile } of outputs) {
+      for (const [file, { bytes }] of Object.entries(metafile.outputs)) {
+        console.log(`${file.split("/new/").pop()}  ${(bytes / 1e6).toFixed(2)} MB`);
+      }
+    }
+  } finally {
+    await rm(beside, { recursive: true, force: true });
   }
 }

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from model.folder import demo_model_folder
 from server.app import STATIC
@@ -30,6 +31,8 @@ FLAGS = [
 ]
 PATIENCE = 120_000
 """Milliseconds: a busy machine draws late, and a page that never draws still fails."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 def cannot(reason: str) -> NoReturn:
@@ -96,10 +99,10 @@ class Visit:
             self.page.wait_for_selector(f"[data-track={slug}][data-predicted=drawn]")
 
 
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """A fresh page. Afterwards: nothing it asked for was outside this machine, and nothing went wrong unseen."""
-    context = browser.new_context(viewport={"width": 1360, "height": 780})
+@contextmanager
+def visiting(browser: Browser, address: str, **options: Any) -> Iterator[Visit]:
+    """Open a fresh page. Afterwards: nothing it asked for was outside its server, and nothing went wrong unseen."""
+    context = browser.new_context(**{"viewport": {"width": 1360, "height": 780}, **options})
     context.set_default_timeout(PATIENCE)
     made = Visit(context.new_page(), address)
     context.on("request", lambda request: made.requests.append(request.url))
@@ -107,11 +110,18 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
     made.page.on("console", lambda message: made.faults.append(message.text) if message.type == "error" else None)
     yield made
     context.close()
-    outside = [url for url in made.requests if not url.startswith((address, "data:", f"blob:{address}"))]
+    ours = (made.address, "data:", f"blob:{made.address}")
     assert made.requests
-    assert outside == []
+    assert [url for url in made.requests if not url.startswith(ours)] == []
     # That a search found nothing is an answer, which Chromium logs all the same.
     assert [fault for fault in made.faults if "404" not in fault] == []
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """A fresh page of the embedded data."""
+    with visiting(browser, address) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -3,80 +3,23 @@
 from __future__ import annotations
 
 import base64
-import json
+import math
 import re
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.viewer.conftest import PATIENCE, Visit
+from tests.viewer.conftest import Visit, visiting
+from tests.viewer.pixels import count, decoded, panel_image
+from tests.viewer.serving import BROKEN, SLOW, serving
 
 OBSERVED_FILL = (209, 209, 209)
 """#4d4d4d at an opacity of 0.26 on white."""
 METHYLATION = "cpg_methylation_imr90"
 TIG3 = "lmnb1_lad_tig_3"
 LIVER = "lmnb1_lad_liver"
-
-expect.set_options(timeout=PATIENCE)
-
-
-def decoded(png: bytes) -> np.ndarray:
-    """Decode an 8-bit PNG without interlace (what Chromium writes): uint8 [height, width, 3]."""
-    at, data, header = 8, b"", b""
-    while at < len(png):
-        length, kind = struct.unpack(">I4s", png[at : at + 8])
-        body = png[at + 8 : at + 8 + length]
-        header, data = (body if kind == b"IHDR" else header), (data + body if kind == b"IDAT" else data)
-        at += 12 + length
-    width, height, depth, color, _, _, interlace = struct.unpack(">IIBBBBB", header)
-    assert (depth, interlace) == (8, 0)
-    channels = {2: 3, 6: 4}[color]
-    lines = np.frombuffer(zlib.decompress(data), np.uint8).reshape(height, 1 + width * channels)
-    image = np.zeros((height, width, channels), np.uint8)
-    above = np.zeros((width, channels), np.uint8)
-    for row, line in enumerate(lines):
-        left = np.zeros(channels, np.uint8)
-        filtered, kind = line[1:].reshape(width, channels), line[0]
-        if kind == 0:
-            image[row] = filtered
-        elif kind == 1:
-            image[row] = np.cumsum(filtered, axis=0, dtype=np.uint8)
-        elif kind == 2:
-            image[row] = filtered + above
-        else:
-            corner = np.zeros(channels, np.uint8)
-            for x in range(width):
-                up = above[x]
-                if kind == 3:
-                    guess = ((left.astype(int) + up) // 2).astype(np.uint8)
-                else:
-                    estimate = left.astype(int) + up - corner
-                    far = np.abs(np.stack([estimate - left, estimate - up, estimate - corner]))
-                    guess = np.choose(far.argmin(axis=0), [left, up, corner])
-                left = filtered[x] + guess
-                image[row, x], corner = left, up
-        above = image[row]
-    return image[:, :, :3]
-
-
-def panel_image(page: Page, slug: str) -> np.ndarray:
-    """Return the pixels of one track's panel, right of its legend."""
-    row = page.locator(f"[data-track={slug}]").bounding_box()
-    plot = page.locator("#plot").bounding_box()
-    assert row is not None
-    assert plot is not None
-    clip = {"x": plot["x"], "y": row["y"], "width": plot["width"], "height": row["height"]}
-    return decoded(page.screenshot(clip=clip))  # type: ignore[arg-type]
-
-
-def count(image: np.ndarray, color: str | tuple[int, int, int], within: int) -> int:
-    """Count pixels whose every channel is near a colour."""
-    rgb = tuple(bytes.fromhex(color[1:])) if isinstance(color, str) else color
-    return int((np.abs(image.astype(int) - rgb) <= within).all(axis=2).sum())
 
 
 def color_of(page: Page, slug: str) -> str:
@@ -85,7 +28,7 @@ def color_of(page: Page, slug: str) -> str:
 
 
 def search(page: Page, text: str) -> Locator:
-    box = page.get_by_role("combobox")
+    box = page.get_by_role("search").get_by_role("combobox")
     box.fill(text)
     box.press("Enter")
     return box
@@ -127,7 +70,7 @@ def test_a_region_a_chromosome_and_a_gene_are_found(visit: Visit) -> None:
     search(page, "chr20")
     expect(place).to_contain_text("chr20:1-63,025,520")
 
-    box = page.get_by_role("combobox")
+    box = page.get_by_role("search").get_by_role("combobox")
     box.fill("jag")
     first = page.get_by_role("option").first
     expect(first).to_contain_text("JAG1")
@@ -184,9 +127,10 @@ def test_keys_move_and_zoom(visit: Visit) -> None:
     page.keyboard.press("ArrowLeft")
     expect(place).to_contain_text("chr20:45,200,001-45,600,000")
     page.keyboard.press("/")
-    expect(page.get_by_role("combobox")).to_be_focused()
+    box = page.get_by_role("search").get_by_role("combobox")
+    expect(box).to_be_focused()
     page.keyboard.type("+")
-    expect(page.get_by_role("combobox")).to_have_value("+")
+    expect(box).to_have_value("+")
     expect(place).to_contain_text("chr20:45,200,001-45,600,000")
 
 
@@ -209,9 +153,9 @@ def test_buttons_places_and_links(visit: Visit) -> None:
     expect(page.locator("#location")).not_to_contain_text(str(before))
     visit.wait_drawn()
     page.get_by_role("button", name="Zoom out").click()
-    expect(page).to_have_url(re.compile(r"#chr20:\d+-\d+$"))
-    page.wait_for_timeout(600)
-    there = str(page.locator("#location b").text_content())
+    there = "chr20:44,400,001-46,800,000"
+    expect(page.locator("#location b")).to_have_text(there)
+    expect(page).to_have_url(re.compile(r"#chr20:44400001-46800000$"))
     link = page.url
     page.goto("about:blank")
     page.goto(link)
@@ -239,62 +183,224 @@ def test_the_mouse_reads_values_and_drags(visit: Visit) -> None:
     expect(page.locator("#location b")).not_to_have_text(before)
 
 
-def still_computing(route: Route) -> None:
-    """Answer predicted tiles as the server does before their windows are there."""
-    response = route.fetch()
-    tiles = json.loads(response.body())
-    nothing = base64.b64encode(np.full(1024, np.nan, np.float32).tobytes()).decode()
-    for tile_id, tile in tiles.items():
-        if tile_id.startswith("predicted-"):
-            tile.update(dense=nothing, dtype="float32", waiting=True, missing=[[0, 1024, "computing"]])
-    route.fulfill(response=response, json=tiles)
+def test_searches_are_offered_again_when_the_box_is_empty(visit: Visit) -> None:
+    page = visit.open()
+    search(page, "chr20:45,100,000-45,900,000")
+    expect(page.locator("#location")).to_contain_text("chr20:45,100,000-45,900,000")
+    search(page, "JAG1")
+    expect(page.locator("#location")).to_contain_text("chr20:10,6")
+    page.reload()
+    page.wait_for_selector("body[data-state=open]")
+    box = page.get_by_role("search").get_by_role("combobox")
+    box.focus()
+    offered = page.get_by_role("listbox", name="Recent searches").get_by_role("option")
+    expect(offered).to_have_text([re.compile("JAG1"), re.compile("chr20:45,100,000-45,900,000")])
+    box.press("ArrowDown")
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(page.locator("#location")).to_contain_text("chr20:45,100,000-45,900,000")
 
 
-def test_predictions_come_in_without_touching_what_is_drawn(visit: Visit) -> None:
-    page = visit.page
-    page.route("**/api/v1/tiles/**", still_computing)
-    page.route(
-        "**/api/progress*",
-        lambda route: route.fulfill(
-            json={
-                "state": "computing",
-                "revision": 1,
-                "done": 11,
-                "total": 180,
-                "failed": 0,
-                "message": "",
-                "changed": [],
-            }
-        ),
+def test_home_shows_the_whole_genome_and_a_question_mark_the_keys(visit: Visit) -> None:
+    page = visit.open("chr20:45,200,001-45,600,000")
+    page.locator("#plot").focus()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys and signs")
+    expect(keys).to_contain_text("whole genome")
+    page.keyboard.press("Home")
+    expect(page.locator("#location")).to_contain_text("400 kb")
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    page.locator("#plot").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#location")).to_contain_text("chr20:1-chr22:51,304,566")
+    page.go_back()
+    expect(page.locator("#location")).to_contain_text("chr20:45,200,001-45,600,000")
+
+
+def test_letters_can_be_kept_from_being_keys(visit: Visit) -> None:
+    page = visit.open()
+    page.keyboard.press("?")
+    page.get_by_role("checkbox", name="Keys of one letter").check()
+    page.keyboard.press("Escape")
+    page.locator("#export").focus()
+    page.keyboard.press("t")
+    expect(page.locator("#tracks-drawer")).to_be_hidden()
+    page.locator("#plot").focus()
+    page.keyboard.press("t")
+    expect(page.locator("#tracks-drawer")).to_be_visible()
+
+
+def overview_image(page: Page) -> np.ndarray:
+    return decoded(page.locator("#overview").screenshot())  # type: ignore[arg-type]
+
+
+def test_the_chromosome_shows_folds_and_predictions_and_leads_there(visit: Visit) -> None:
+    page = visit.open("chr20:45,200,001-45,600,000")
+    slider = page.get_by_role("slider", name="Place on the chromosome")
+    expect(slider).to_have_attribute("aria-valuetext", "chr20:45,200,001-45,600,000")
+    # The model's split, of which chr20 is 63,025,520 bases long.
+    image = overview_image(page)
+    width = image.shape[1]
+    folds = {5: (224, 185, 92), 12: (88, 168, 120), 22: (127, 168, 209), 57: (88, 168, 120), 62: (224, 185, 92)}
+    for megabase, color in folds.items():
+        assert np.abs(image[4, int(megabase / 63.02552 * width)].astype(int) - color).max() <= 3, megabase
+    sequence = page.evaluate("fetch('/api/sequence').then((answer) => answer.json())")["known"]
+    # Windows come all the time, and the picture follows: soon it shows what the server knows, and some of it.
+    for _ in range(60):
+        known = page.evaluate("fetch('/api/overview?chrom=chr20&head=bins').then((answer) => answer.json())")["known"]
+        image = overview_image(page)
+        places = [megabase * 1_000_000 + 500_000 for megabase in (*range(44), *range(47, 63))]  # the view lies between
+        there = [all(any(start < at < end for start, end in spans) for spans in (sequence, known)) for at in places]
+        columns = [image[15, int(at / 63_025_520 * width)].astype(int) for at in places]
+        drawn = [bool(np.abs(column - (89, 99, 110)).max() <= 3) for column in columns]
+        if drawn == there and sum(there) > 2:
+            break
+        page.wait_for_timeout(500)
+    assert drawn == there
+    assert sum(there) > 2
+
+    box = slider.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] * 12 / 63.02552, box["y"] + 6)
+    expect(page.locator("#location")).to_contain_text(re.compile(r"chr20:11,[789]\d\d,\d{3}-12,[123]\d\d,\d{3} 400 kb"))
+    page.mouse.move(box["x"] + box["width"] * 12 / 63.02552, box["y"] + 6)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 20 / 63.02552, box["y"] + 6)
+    page.mouse.move(box["x"] + box["width"] * 57 / 63.02552, box["y"] + 6)
+    page.mouse.up()
+    expect(page.locator("#location")).to_contain_text(re.compile(r"chr20:5[67],\d{3},\d{3}-57,\d{3},\d{3} 400 kb"))
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#location")).to_contain_text(re.compile(r"chr20:1-400,00\d"))
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#location")).to_contain_text(re.compile(r"chr20:630,25\d-1,030,25\d"))
+    page.keyboard.press("End")
+    expect(page.locator("#location")).to_contain_text("-63,025,520")
+    page.locator("#chromosome").select_option("chr22")
+    expect(page.locator("#location")).to_contain_text("chr22:1-51,304,566")
+
+
+def decoded_tile(tile: dict[str, str]) -> np.ndarray:
+    dtype = {"float16": np.float16, "float32": np.float32}[tile["dtype"]]
+    return np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float64)
+
+
+def test_agreement_is_the_correlation_of_what_is_in_view(visit: Visit) -> None:
+    page = visit.open("chr22:46,640,001-46,740,000")
+    said = page.locator(f"[data-track={METHYLATION}] .agreement")
+    expect(said).to_contain_text(re.compile(r"r 0\.\d\d \d+ bins of 128 bp"))
+    expect(said).to_have_attribute("title", re.compile("^Pearson correlation of observed and predicted over"))
+    expect(page.locator(f"[data-track={LIVER}] .agreement")).to_be_hidden()
+    page.wait_for_timeout(500)
+    # The same bins from the tile API, and their correlation in float64.
+    described = page.evaluate("fetch('/api/page').then((answer) => answer.json())")
+    panel = next(panel for panel in described["panels"] if panel["uid"] == METHYLATION)
+    uids = [panel["observed"], panel["predicted"][0]["uid"]]
+    offset = next(one["start"] for one in described["chromosomes"] if one["name"] == "chr22")
+    start, end = offset + 46_640_000, offset + 46_740_000
+    info = page.evaluate("d => fetch(`/api/v1/tileset_info/?d=${d}`).then((answer) => answer.json())", uids[1])[uids[1]]
+    zoom, wide = info["max_zoom"], 1024 * 128
+    tiles = range(start // wide, math.ceil(end / wide))
+    ids = [f"{uid}.{zoom}.{tile}" for uid in uids for tile in tiles]
+    address = "/api/v1/tiles/?" + "&".join(f"d={one}" for one in ids)
+    answer = page.evaluate("address => fetch(address).then((answer) => answer.json())", address)
+    first = tiles[0] * wide
+    bins = slice((start - first) // 128, math.ceil((end - first) / 128))
+    observed, predicted = (
+        np.concatenate([decoded_tile(answer[f"{uid}.{zoom}.{tile}"]) for tile in tiles])[bins] for uid in uids
     )
-    visit.open(drawn=False)
-    row = page.locator(f"[data-track={METHYLATION}]")
-    expect(row).to_have_attribute("data-predicted", "computing")
-    expect(row).to_have_attribute("data-observed", "drawn")
-    expect(page.locator("#progress")).to_contain_text("computing 12 of 180 windows")
-    page.wait_for_timeout(500)
-    before = panel_image(page, METHYLATION)
-    color = color_of(page, METHYLATION)
-    assert count(before, (253, 246, 227), 3) > 1_000, "no band says that this is computing"
-    assert count(before, color, 24) == 0
-    page.unroute("**/api/v1/tiles/**")
-    page.unroute("**/api/progress*")
+    both = np.isfinite(observed) & np.isfinite(predicted)
+    r = np.corrcoef(observed[both], predicted[both])[0, 1]
+    words = re.search(r"r (0\.\d\d) (\d+) bins", str(said.text_content()))
+    assert words is not None
+    assert float(words[1]) == pytest.approx(r, abs=0.006)
+    assert abs(int(words[2]) - both.sum()) <= 2
+
+
+def test_agreement_in_training_data_warns(visit: Visit) -> None:
+    page = visit.open("chr20:45,050,001-45,400,000")
+    said = page.locator(f"[data-track={TIG3}] .agreement")
+    expect(said).to_have_attribute("data-kind", "held-out")
+    search(page, "chr20:43,950,000-44,900,000")
+    expect(page.locator("#fold")).to_have_text("not held out: training data")
     visit.wait_drawn()
-    expect(page.locator("#progress")).to_contain_text(re.compile(r"all \d+ windows predicted"))
-    page.wait_for_timeout(500)
-    after = panel_image(page, METHYLATION)
-    assert count(after, color, 24) > 500
-    assert count(after, (253, 246, 227), 3) == 0
-    # The observed outline is dark, so neither band nor line hides that it stayed where it was.
-    dark = (np.abs(before.astype(int) - 77) < 12).all(axis=2)
-    assert dark.sum() > 200
-    assert (after.astype(int)[dark].max(axis=1) < 240).mean() > 0.99
+    expect(said).to_have_attribute("data-kind", "train")
+    expect(said).to_contain_text("training data")
+    expect(said).to_have_attribute("title", re.compile("how well the model fits"))
+    search(page, "chr20:44,500,000-45,400,000")
+    expect(said).to_contain_text("partly training")
 
 
-def test_a_server_that_stopped_is_told(visit: Visit) -> None:
-    visit.page.route("**/api/progress*", lambda route: route.abort())
-    page = visit.open(drawn=False)
-    expect(page.locator("#progress")).to_contain_text("the server has stopped")
-    page.unroute("**/api/progress*")
-    expect(page.locator("#progress")).not_to_contain_text("the server has stopped")
-    visit.faults.clear()
+def test_too_wide_a_view_offers_to_predict_it(browser: Browser, tmp_path: Path, results: Path) -> None:
+    with (
+        serving(tmp_path / "store", before=SLOW.format(seconds=0.7)) as server,
+        visiting(browser, server.address) as visit,
+    ):
+        page = visit.open("chr22:46,400,001-48,800,000", drawn=False)
+        expect(page.locator(f"[data-track={METHYLATION}]")).to_have_attribute("data-predicted", "too wide")
+        press = page.get_by_role("button", name="Predict region")
+        expect(press).to_be_visible()
+        page.wait_for_timeout(500)
+        page.screenshot(path=results / "too-wide.png")
+        page.route("**/api/predict?*", lambda route: route.fulfill(json={"windows": 21, "unknown": 21, "seconds": 300}))
+        press.click()
+        question = page.get_by_role("dialog", name="Predict 2.40 Mb?")
+        expect(question).to_contain_text("21 windows of chr22:46,400,001-48,800,000")
+        expect(question).to_contain_text("about 5 min")
+        question.get_by_role("button", name="Cancel").click()
+        expect(question).to_be_hidden()
+        assert page.evaluate("fetch('/api/jobs').then((answer) => answer.json())")["jobs"] == []
+        page.route("**/api/predict?*", lambda route: route.fulfill(json={"windows": 21, "unknown": 21, "seconds": 20}))
+        press.click()
+        job = page.locator("#progress .job")
+        expect(job).to_contain_text(re.compile(r"[1-9]\d* of \d+"))
+        expect(job.get_by_role("progressbar")).to_be_visible()
+        job.get_by_role("button", name="Cancel").click()
+        expect(job).to_contain_text("cancelled")
+        expect(page.locator(f"[data-track={METHYLATION}]")).to_have_attribute("data-predicted", "drawn")
+        page.unroute("**/api/predict?*")
+
+
+def test_the_status_line_says_what_is_at_work(browser: Browser, tmp_path: Path) -> None:
+    with (
+        serving(tmp_path / "store", before=SLOW.format(seconds=1)) as server,
+        visiting(browser, server.address) as visit,
+    ):
+        page = visit.open("chr22:46,640,001-46,740,000", drawn=False)
+        expect(page.locator("#progress")).to_contain_text("Computing chr22:")
+        visit.wait_drawn()
+        expect(page.locator("#progress")).to_have_text("Idle")
+        expect(page.locator("#status")).to_contain_text("devicecpu")
+        expect(page.locator("#status")).to_contain_text("precisionfp32")
+        expect(page.locator("#speed")).to_have_text(re.compile(r"^[1-9][.\d]* s$"))
+
+
+def test_windows_that_failed_are_told_and_tried_again(browser: Browser, tmp_path: Path) -> None:
+    with (
+        serving(tmp_path / "store", "--head", "bins", before=BROKEN.format(head="bins")) as server,
+        visiting(browser, server.address) as visit,
+    ):
+        page = visit.open("chr22:46,640,001-46,740,000", drawn=False)
+        failed = page.locator("#progress .failed")
+        expect(failed).to_contain_text(re.compile(r"\d windows? failed: .*the weights are no numbers"))
+        row = page.locator(f"[data-track={METHYLATION}]")
+        expect(row).to_have_attribute("data-predicted", "failed")
+        with page.expect_request("**/api/retry") as asked:
+            row.get_by_role("button", name="Retry").click()
+        assert asked.value.post_data_json["end"] - asked.value.post_data_json["start"] == pytest.approx(100_000, abs=2)
+        expect(row).to_have_attribute("data-predicted", "failed")
+        with page.expect_request("**/api/retry"):
+            page.locator("#progress").get_by_role("button", name="Retry").click()
+
+
+def test_a_server_that_stopped_is_told(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path / "store") as server, visiting(browser, server.address) as visit:
+        page = visit.open("chr22:46,640,001-46,740,000")
+        server.kill()
+        expect(page.locator("#progress")).to_contain_text("The server does not answer")
+        search(page, "JAG1")
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+        expect(page.locator(f"[data-track={METHYLATION}]")).to_have_attribute("data-predicted", "drawn")
+        # That a server is gone is an error to Chromium.
+        visit.faults[:] = [fault for fault in visit.faults if "ERR_" not in fault]

@@ -1,9 +1,9 @@
-// What the server answers beside tiles.
+// What the server answers beside tiles and its stream of events.
 
 /** A stretch of the genome axis: all chromosomes end to end, 0-based, half-open. */
 export interface Span {
-  start: number;
-  end: number;
+  readonly start: number;
+  readonly end: number;
 }
 
 export interface Chromosome {
@@ -23,6 +23,14 @@ export interface Fold extends Span {
   region: string;
 }
 
+/** What one head predicts of a track: the uids of its tilesets. */
+export interface Predicted {
+  head: string;
+  uid: string;
+  lower: string | null;
+  upper: string | null;
+}
+
 export interface Panel {
   uid: string;
   name: string;
@@ -32,14 +40,35 @@ export interface Panel {
   color: string;
   description: string;
   scale: [number, number];
-  observed: boolean;
-  predicted: boolean;
+  signed: boolean;
+  observed: string | null;
+  predicted: Predicted[];
+}
+
+export interface Annotation {
+  uid: string;
+  name: string;
+  color: string;
+}
+
+/** A track of a HiGlass view configuration, as far as the page looks into it. */
+export interface TrackDefinition {
+  uid: string;
+  type: string;
+  height: number;
+  data?: Record<string, unknown>;
+  options?: Record<string, unknown>;
+}
+
+export interface View {
+  uid: string;
+  initialXDomain: [number, number];
+  tracks: { top: TrackDefinition[] };
 }
 
 export interface Page {
   name: string;
   assembly: string;
-  model: string;
   view: string;
   viewconf: { views: [View, ...View[]] };
   genes: string;
@@ -47,22 +76,10 @@ export interface Page {
   chromosomes: Chromosome[];
   loci: Locus[];
   folds: Fold[];
+  model: { name: string; heads: { name: string; kind: string }[]; device: string; precision: string };
+  limits: { viewBases: number };
   panels: Panel[];
-}
-
-export interface View {
-  initialXDomain: [number, number];
-  tracks: { top: { uid: string; height: number }[] };
-}
-
-export interface Progress {
-  state: "looking" | "computing" | "ready" | "failed";
-  revision: number;
-  done: number;
-  total: number;
-  failed: number;
-  message: string;
-  changed: [number, number][];
+  annotations: Annotation[];
 }
 
 export interface Sequence {
@@ -92,15 +109,34 @@ export interface Gene {
   txEnd: number;
 }
 
-async function get<T>(address: string): Promise<T> {
-  const response = await fetch(address);
-  if (!response.ok) throw new Error(`the server answered ${response.status} to ${address}`);
-  return (await response.json()) as T;
+/** Ask for JSON; a refusal is an Error with the server's own words. */
+export async function get<T>(address: string): Promise<T> {
+  return answered<T>(await fetch(address), address);
+}
+
+export async function send<T>(method: "POST" | "DELETE", address: string, body?: unknown): Promise<T> {
+  const response = await fetch(address, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  return answered<T>(response, address);
+}
+
+async function answered<T>(response: Response, address: string): Promise<T> {
+  const answer = (await response.json().catch(() => ({}))) as T & { error?: string };
+  if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status} to ${address}`);
+  return answer;
 }
 
 export const page = () => get<Page>("/api/page");
-export const progress = (since: number) => get<Progress>(`/api/progress?since=${since}`);
 export const sequence = () => get<Sequence>("/api/sequence");
+
+/** The spans of a chromosome that a head has predicted. */
+export const overview = (chrom: string, head: string) =>
+  get<{ known: [number, number][] }>(
+    `/api/overview?chrom=${encodeURIComponent(chrom)}&head=${encodeURIComponent(head)}`,
+  );
 
 export const suggest = (genes: string, text: string) =>
   get<Gene[]>(`/api/v1/suggest/?d=${genes}&ac=${encodeURIComponent(text.toLowerCase())}`);

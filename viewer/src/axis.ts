@@ -55,34 +55,45 @@ export function width(bases: number): string {
 
 /** How many bases of a span lie in any of some disjoint spans. */
 export function overlap(span: Span, others: Span[]): number {
-  return others.reduce((sum, { start, end }) => sum + Math.max(Math.min(end, span.end) - Math.max(start, span.start), 0), 0);
+  const shared = ({ start, end }: Span) => Math.max(Math.min(end, span.end) - Math.max(start, span.start), 0);
+  return others.reduce((sum, other) => sum + shared(other), 0);
 }
 
-/** Say in words whether the model saw a view in training: `kind` is test, valid, mixed, train or none. */
-export function foldWords(span: Span, folds: Fold[]): { words: string; kind: string; title: string } {
+export interface FoldWords {
+  words: string;
+  /** test, valid, mixed, train or none */
+  kind: string;
+  title: string;
+  /** What to warn of where a fit could pass for a prediction; empty where all is held out. */
+  training: string;
+}
+
+/** Say in words whether the model saw a view in training. */
+export function foldWords(span: Span, folds: Fold[]): FoldWords {
   const all = Math.max(span.end - span.start, 1);
   const share = (fold: string) =>
     overlap(
       span,
       folds.filter((block) => block.fold === fold),
     ) / all;
+  const training = share("train") <= 0.005 ? "" : share("train") > 0.99 ? "training data" : "partly training";
   const held = (["test", "valid"] as const).filter((fold) => share(fold) > 0.005);
-  const title = folds
-    .filter((block) => overlap(span, [block]) > 0)
-    .map((block) => `${block.region}: ${NAMES[block.fold]}`)
-    .join("\n");
+  const blocks = folds.filter((block) => overlap(span, [block]) > 0);
+  const listed = blocks.slice(0, LISTED).map((block) => `${block.region}: ${NAMES[block.fold]}`);
+  const title = [...listed, ...(blocks.length > LISTED ? [`and ${blocks.length - LISTED} more`] : [])].join("\n");
   const [first] = held;
   if (!first) {
     return share("train") > 0.005
-      ? { words: "not held out: training data", kind: "train", title }
-      : { words: "outside training and test data", kind: "none", title };
+      ? { words: "not held out: training data", kind: "train", title, training }
+      : { words: "outside training and test data", kind: "none", title, training };
   }
   const names = held.map((fold) => NAMES[fold]).join(" and ");
   const percent = Math.round(100 * (share("test") + share("valid")));
-  if (percent >= 100) return { words: `held-out: ${names}`, kind: held.length > 1 ? "mixed" : first, title };
-  return { words: `partly held-out: ${names}, ${percent} % of the view`, kind: "mixed", title };
+  if (percent >= 100) return { words: `held-out: ${names}`, kind: held.length > 1 ? "mixed" : first, title, training };
+  return { words: `partly held-out: ${names}, ${percent} % of the view`, kind: "mixed", title, training };
 }
 
+const LISTED = 12;
 const NAMES = { test: "test", valid: "validation", train: "training" };
 
 function comma(value: number): string {

@@ -1,53 +1,35 @@
-// The page: one HiGlass view with words around it.
+// The page: one HiGlass view with words and controls around it.
 import { install } from "@pixi/unsafe-eval";
 import { CSS, viewer, type HiGlassOptions } from "higlass";
 import * as PIXI from "pixi.js-legacy";
 
-import { page as getPage, sequence as getSequence, type Page } from "./api";
-import { Axis } from "./axis";
-import { Browser, type Api } from "./browser";
-import { addButtons, addLoci, tellProgress } from "./controls";
-import { byId, say } from "./dom";
-import { predictionFetcher } from "./fetcher";
-import { intervalTrack } from "./intervals";
-import { Panels } from "./panels";
+import { page as getPage, sequence as getSequence, type Page, type Span } from "./api";
+import { Axis, foldWords } from "./axis";
+import { Browser, Trail, type Api } from "./browser";
+import { button, byId, make, say } from "./dom";
+import { Exporter } from "./exporting";
+import { rowHeights, shownRows, trackUid, viewConfig } from "./figure";
+import { tell } from "./dialog";
+import { drawIcons, icon } from "./icons";
+import { addKeys, addLinkButton } from "./keys";
+import { attachMenu, type Entry } from "./menu";
+import { Overview } from "./overview";
+import { Places } from "./places";
+import { connect, register, type Connection, type MenuItem } from "./plugin/index";
+import { PredictButton } from "./predict";
+import { Rows, rowName } from "./rows";
 import { Search } from "./search";
-import { signalTrack } from "./signal";
+import { decode, defaultState, MARKS, moved, SHOWS, Store, THEMES, withRow, type Link, type Row } from "./state";
+import { StatusLine } from "./status";
 import "./style.css";
-import { Watch } from "./watch";
+import { dress, inks, keepTheme, keptTheme, onSystemTheme, type Inks } from "./theme";
+import { MARK_WORDS, SHOW_WORDS, TrackList } from "./tracklist";
+import { Where } from "./where";
 
-const FOOTER = 76;
-const LOWEST = 90;
-const HIGHEST = 150;
-
-declare global {
-  interface Window {
-    higlassTracksByType: Record<string, unknown>;
-    higlassDataFetchersByType: Record<string, unknown>;
-  }
-}
-
-async function followSequence(browser: Browser, watch: Watch): Promise<void> {
-  const { ready, known } = await getSequence();
-  if (ready) browser.setSequence(known.map(([start, end]) => ({ start, end })));
-  else {
-    setTimeout(() => {
-      followSequence(browser, watch).catch(() => {
-        watch.wake();
-      });
-    }, 500);
-  }
-}
-
-/** Make the panels as high as the window has room for. */
-function fitHeight(page: Page): void {
-  const names = new Set(page.panels.map(({ uid }) => uid));
-  const { top } = page.viewconf.views[0].tracks;
-  const others = top.filter(({ uid }) => !names.has(uid)).reduce((sum, { height }) => sum + height, 0);
-  const room = innerHeight - byId("browser").offsetTop - others - FOOTER;
-  const height = Math.floor(Math.min(Math.max(room / names.size, LOWEST), HIGHEST));
-  for (const track of top) if (names.has(track.uid)) track.height = height;
-}
+const SERVER = "/api/v1";
+const RESIZE_PAUSE = 150;
+const SEQUENCE_PAUSE = 500;
+const THEME_WORDS = { system: "As the system", light: "Light", dark: "Dark" };
 
 /** WebGL where there is, else a plain canvas; `?renderer=canvas` chooses it too. */
 function renderer(): { renderer?: "canvas" } {
@@ -56,41 +38,137 @@ function renderer(): { renderer?: "canvas" } {
   return webgl ? {} : { renderer: "canvas" };
 }
 
+/** Call with where the genome has sequence, once the server knows. */
+async function followSequence(tell: (known: Span[]) => void): Promise<void> {
+  for (;;) {
+    // A server that is gone is told of in the status line.
+    const answer = await getSequence().catch(() => null);
+    if (answer?.ready) {
+      tell(answer.known.map(([start, end]) => ({ start, end })));
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, SEQUENCE_PAUSE));
+  }
+}
+
+/** The state that the page opens with: what the link says, else how it was left, else the defaults. */
+function firstState(page: Page, axis: Axis): { store: Store; link: Link } {
+  const link = decode(location.hash, page, axis);
+  const base = defaultState(page, keptTheme());
+  const settings = link.settings ?? base;
+  const theme = settings.theme === "system" ? base.theme : settings.theme;
+  return { store: new Store({ ...settings, theme, span: link.span ?? base.span }), link };
+}
+
+class Application {
+  private heights: ReadonlyMap<string, number> = new Map();
+  private ink: Inks;
+  private readonly domain: [number, number];
+  private drawn = "";
+  private readonly rowOf = new Map<string, string>();
+  private readonly rows: Rows;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private api: Api | undefined;
+
+  constructor(
+    private readonly page: Page,
+    private readonly store: Store,
+    connection: Connection,
+    private readonly actions: { entries(row: Row): Entry[]; settings(uid: string): void },
+  ) {
+    const { start, end } = store.state.span;
+    this.domain = [start, end];
+    this.ink = inks(dress(store.state.theme));
+    this.rows = new Rows(byId("gutter"), page, {
+      menu: (row) => this.actions.entries(row),
+      retry: () => void connection.retry(store.state.span).catch(() => undefined),
+    });
+    register({
+      seen: (what) => { this.rows.show(this.rowOf.get(what.uid) ?? what.uid, what); },
+      menu: (track) => this.contextMenu(this.rowOf.get(track) ?? track),
+      failed: (words) => void tell("This did not work", words),
+    });
+  }
+
+  inks = (): Inks => this.ink;
+
+  setTraining = (training: string): void => { this.rows.setTraining(training); };
+
+  /** Draw the first time, and follow the state and the window from then on. */
+  async open(options: HiGlassOptions): Promise<Api> {
+    const api = (await viewer(byId("plot"), this.config() as never, options)) as unknown as Api;
+    this.api = api;
+    this.store.onChange((now, before) => {
+      if (now.theme !== before.theme) this.dress();
+      if (now.rows !== before.rows) this.draw();
+    });
+    onSystemTheme(() => { this.dress(); });
+    const soon = () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => { this.draw(); }, RESIZE_PAUSE);
+    };
+    addEventListener("resize", soon);
+    // What comes above the figure, such as a notice, takes of its room.
+    const above = new ResizeObserver(soon);
+    for (const id of ["where", "notice", "link-notice"]) above.observe(byId(id));
+    return api;
+  }
+
+  /** Draw again where anything that the figure depends on has changed. */
+  draw(): void {
+    const config = this.config();
+    if (config) void this.api?.setViewConfig(config, true);
+  }
+
+  /** What the page adds to the menu that a right click opens. */
+  private contextMenu(uid: string): MenuItem[] {
+    return [
+      { label: "Hide", run: () => { this.store.update((state) => withRow(state, uid, { hidden: true })); } },
+      { label: "Colour, height, axis…", run: () => { this.actions.settings(uid); } },
+    ];
+  }
+
+  private dress(): void {
+    this.ink = inks(dress(this.store.state.theme));
+    this.draw();
+  }
+
+  private config(): Page["viewconf"] | null {
+    const { page, store } = this;
+    const { state } = store;
+    const foot = byId("status").offsetHeight;
+    const room = innerHeight - byId("browser").getBoundingClientRect().top - scrollY - foot - 14;
+    this.heights = rowHeights(page, state, room);
+    const config = viewConfig(page, state, this.heights, this.ink, this.domain);
+    const now = JSON.stringify(config);
+    if (now === this.drawn) return null;
+    this.drawn = now;
+    for (const row of state.rows) this.rowOf.set(trackUid(page, row), row.uid);
+    this.rows.build(state, this.heights, this.ink);
+    byId("empty").hidden = shownRows(state).length > 0;
+    return config;
+  }
+}
+
 async function start(): Promise<void> {
   // PIXI compiles shader code with eval, which this page's content policy forbids, unless told otherwise.
   install({ ShaderSystem: PIXI.ShaderSystem });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(CSS);
   document.adoptedStyleSheets.push(sheet);
+  drawIcons(document);
 
   const page = await getPage();
   const axis = new Axis(page.chromosomes);
-  const view = page.viewconf.views[0];
-  const asked = axis.read(decodeURIComponent(location.hash.slice(1)));
-  if (asked) view.initialXDomain = [asked.start, asked.end];
+  const { store, link } = firstState(page, axis);
+  const connection = connect(SERVER);
   document.title = `Tracks: ${page.name}`;
-  const chromosomes = page.chromosomes.map(({ name }) => name);
-  const listed = chromosomes.length > 4 ? `${chromosomes.length} chromosomes` : chromosomes.join(", ");
-  byId("genome").textContent = `${page.assembly}: ${listed}`;
-  byId("model").textContent = `the model “${page.model}”`;
+  byId("genome").textContent = `${page.name}, ${page.assembly}`;
 
-  const watch = new Watch();
-  watch.onProgress(tellProgress);
-  watch.onGone((isGone) => {
-    document.body.classList.toggle("gone", isGone);
-    if (isGone) byId("progress").replaceChildren("the server has stopped; start it again with tracks demo");
+  const application = new Application(page, store, connection, {
+    entries: rowMenu,
+    settings: (uid) => { list.open(uid); },
   });
-  fitHeight(page);
-  const panels = new Panels(byId("gutter"), page);
-  const maxWidth = 2 ** Math.ceil(Math.log2(axis.length / (1024 * 128))) * 1024 * 128;
-  // The globals that HiGlass reads plugins from, so that it knows the types before it reads the view.
-  window.higlassTracksByType = {
-    "tracks-intervals": intervalTrack(),
-    "tracks-signal": signalTrack((what) => {
-      panels.show(what);
-    }),
-  };
-  window.higlassDataFetchersByType = { "tracks-prediction": predictionFetcher(watch, maxWidth) };
   PIXI.utils.skipHello();
   const options = {
     // The legacy build is PIXI itself and a renderer that needs no WebGL.
@@ -111,23 +189,107 @@ async function start(): Promise<void> {
     theme: "light",
     ...renderer(),
   } satisfies HiGlassOptions & { PIXI: unknown };
-  const api = (await viewer(byId("plot"), page.viewconf, options)) as unknown as Api;
+  const api = await application.open(options);
 
-  const [first, last] = view.initialXDomain;
-  const browser = new Browser(page, axis, api, { start: first, end: last });
+  const trail = new Trail(page, axis, store, (canGoBack, canGoForward) => {
+    (byId("back") as HTMLButtonElement).disabled = !canGoBack;
+    (byId("forward") as HTMLButtonElement).disabled = !canGoForward;
+  });
+  const browser = new Browser(page, axis, api, store, trail);
+  trail.onArrival(({ span, settings }) => {
+    if (settings) store.set({ ...settings, span: store.state.span });
+    if (span) browser.show(span);
+  });
   const search = new Search(page.genes, (place) => {
-    browser.goTo(place);
+    browser.jump(place);
     byId("plot").focus({ preventScroll: true });
   });
+  const where = new Where(page, axis, store, browser, application.setTraining);
+  const overview = new Overview(page, axis, store, browser);
+  const list = new TrackList(page, store, () => { application.draw(); });
+  const exporter = new Exporter(page, axis, store, api, connection, application.inks);
+  const status = new StatusLine(page, connection);
+  new PredictButton(page, axis, store, connection, status);
+  new Places(page, axis, store, browser);
+  addKeys(browser, search, () => { list.open(); });
+  addLinkButton(() => trail.address());
+  addThemeMenu(store);
   addLoci(page, browser);
-  addButtons(browser, search);
-  addEventListener("hashchange", () => {
-    const span = axis.read(decodeURIComponent(location.hash.slice(1)));
-    if (span) browser.goTo(span);
-  });
-  watch.start();
+  store.onChange(({ theme }, before) => { if (theme !== before.theme) overview.repaint(); });
+  onSystemTheme(() => { overview.repaint(); });
+  connection.onChanged(() => { overview.refresh(); });
+  connection.onGone((gone) => { if (!gone) overview.refresh(); });
+  if (link.broken) {
+    const notice = byId("link-notice");
+    say(notice, "A part of this link could not be read; what could be is shown.");
+    notice.append(" ", button("link", () => { say(notice, ""); }, "Dismiss"));
+  }
   document.body.dataset.state = "open";
-  await followSequence(browser, watch);
+  await followSequence((known) => {
+    where.setSequence(known);
+    overview.setSequence(known);
+  });
+
+  function rowMenu(row: Row): Entry[] {
+    const panel = page.panels.find(({ uid }) => uid === row.uid);
+    const change = (values: Partial<Row>) => { store.update((state) => withRow(state, row.uid, values)); };
+    const shown = shownRows(store.state);
+    const index = shown.findIndex(({ uid }) => uid === row.uid);
+    // The list holds hidden rows too, and a row moves past those that are seen.
+    const beside = (by: number) => store.state.rows.findIndex(({ uid }) => uid === shown[index + by]?.uid);
+    const moves: Entry[] = ([["up", -1], ["down", 1]] as const).map(([way, by]) => ({
+      label: `Move ${way}`,
+      icon: way,
+      disabled: shown[index + by] === undefined,
+      act: () => { store.update((state) => moved(state, row.uid, beside(by))); },
+    }));
+    const both = panel !== undefined && panel.observed !== null && panel.predicted.length > 0;
+    return [
+      ...(both ? ["Show", ...SHOWS.map((show) => ({
+        label: SHOW_WORDS[show], checked: row.show === show, act: () => { change({ show }); },
+      }))] : []),
+      ...(panel ? ["Draw as", ...MARKS.map((mark) => ({
+        label: MARK_WORDS[mark], checked: row.mark === mark, act: () => { change({ mark }); },
+      }))] : []),
+      rowName(page, row.uid),
+      ...moves,
+      { label: "Hide", icon: "hidden", act: () => { change({ hidden: true }); } },
+      { label: "Colour, height, axis…", icon: "tracks", act: () => { list.open(row.uid); } },
+      ...(panel ? ["Export", ...exporter.dataChoices(row)] : []),
+    ];
+  }
+}
+
+/** Add a button for each place worth a look, which says whether the model saw it in training. */
+function addLoci(page: Page, browser: Browser): void {
+  for (const locus of page.loci) {
+    const fold = foldWords(locus, page.folds);
+    const go = button("", () => {
+      browser.jump(locus);
+      byId("plot").focus({ preventScroll: true });
+    }, make("span", "dot"), locus.name, make("small", "unseen", fold.words));
+    go.dataset.kind = fold.kind;
+    go.title = [locus.note, locus.region, fold.words].filter(Boolean).join("\n");
+    byId("loci").append(make("li", "", go));
+  }
+}
+
+function addThemeMenu(store: Store): void {
+  const opener = byId("theme");
+  const draw = () => {
+    opener.replaceChildren(icon(document.documentElement.dataset.theme === "dark" ? "moon" : "sun"));
+  };
+  attachMenu(opener, "Theme", () => THEMES.map((theme) => ({
+    label: THEME_WORDS[theme],
+    checked: store.state.theme === theme,
+    act: () => {
+      keepTheme(theme);
+      store.update((state) => ({ ...state, theme }));
+    },
+  })));
+  store.onChange(draw);
+  onSystemTheme(draw);
+  draw();
 }
 
 start().catch((error: unknown) => {

@@ -1,0 +1,233 @@
+// The left margin: for every row its name, its legend, its axis and agreement, and in words what is to be seen.
+import type { Page, Panel } from "./api";
+import { width } from "./axis";
+import { button, make, say, svg } from "./dom";
+import { colorOf, panelOf, showable, shownRows } from "./figure";
+import { icon } from "./icons";
+import { attachMenu, type Entry } from "./menu";
+import type { Agreement, Seen, Tick } from "./plugin/index";
+import type { Row, ViewState } from "./state";
+import { shade, type Inks } from "./theme";
+
+const AXIS_WIDTH = 58;
+
+interface Parts {
+  row: HTMLElement;
+  observed: HTMLElement;
+  predicted: HTMLElement;
+  agreement: HTMLElement;
+  axis: SVGElement;
+  retry: HTMLElement;
+}
+
+interface RowActions {
+  menu(row: Row): Entry[];
+  retry(): void;
+}
+
+export class Rows {
+  private readonly rows = new Map<string, Parts>();
+  private readonly seen = new Map<string, Seen>();
+  private training = "";
+
+  constructor(
+    private readonly gutter: HTMLElement,
+    private readonly page: Page,
+    private readonly actions: RowActions,
+  ) {}
+
+  /** Make the rows anew, with what was last seen of them. */
+  build(state: ViewState, heights: ReadonlyMap<string, number>, ink: Inks): void {
+    this.rows.clear();
+    const chromosomes = this.page.viewconf.views[0].tracks.top.find(({ uid }) => uid === "chromosomes");
+    const top = make("div", "row small", this.page.assembly);
+    top.style.height = `${chromosomes?.height ?? 0}px`;
+    const made = shownRows(state).map((row) => {
+      const panel = panelOf(this.page, row.uid);
+      const height = heights.get(row.uid) ?? 0;
+      const element = panel ? this.panelRow(panel, row, height, ink) : this.plainRow(row);
+      element.style.height = `${height}px`;
+      return element;
+    });
+    // A menu that is open stands outside; the button that had the focus gets it back.
+    const focused = document.activeElement?.closest<HTMLElement>("[data-row]")?.dataset.row;
+    this.gutter.replaceChildren(top, ...made);
+    if (focused) this.gutter.querySelector<HTMLElement>(`[data-row="${CSS.escape(focused)}"] button.more`)?.focus();
+    this.seen.forEach((what, uid) => { this.show(uid, what); });
+  }
+
+  /** Say what of the view is training data, which any agreement has to be read by. */
+  setTraining(training: string): void {
+    if (training === this.training) return;
+    this.training = training;
+    this.seen.forEach((what, uid) => { this.show(uid, what); });
+  }
+
+  /** Say what is seen of a row that was just drawn. */
+  show(uid: string, what: Seen): void {
+    this.seen.set(uid, what);
+    const parts = this.rows.get(uid);
+    if (!parts) return;
+    const { loaded, observed, predicted, reasons, notices } = what;
+    const seenObserved = observed ? "drawn" : notices.observed ? "failed" : loaded ? "no data here" : "loading";
+    parts.row.dataset.observed = seenObserved;
+    say(parts.observed, observed ? "" : (notices.observed ?? seenObserved));
+    const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0] ?? [];
+    const working = reasons.has("computing") ? "computing" : reasons.has("queued") ? "queued" : "";
+    const state = notices.predicted ? "failed" : predicted ? "drawn" : (reason ?? (loaded ? "none here" : "loading"));
+    parts.row.dataset.predicted = reasons.has("failed") ? "failed" : working || state;
+    const failed = notices.predicted ?? (state === "failed" ? notices.failed : undefined);
+    // The plot itself says at length what is missing; here it is a word, but for what went wrong.
+    say(parts.predicted, working || (predicted ? "" : (failed ?? state)));
+    parts.retry.hidden = !reasons.has("failed");
+    // Strips of colour have a key of their own, and no height that means anything.
+    const strips = parts.row.dataset.mark === "heatmap";
+    const ticks = strips ? [] : axisParts(what.ticks, this.unitOf(uid), parts.row.clientHeight);
+    parts.axis.replaceChildren(...ticks);
+    parts.axis.setAttribute("aria-label", axisWords(this.unitOf(uid), what.range));
+    tellAgreement(parts.agreement, what.agreement, this.training);
+  }
+
+  /** What was last seen of a row. */
+  lastSeen(uid: string): Seen | undefined {
+    return this.seen.get(uid);
+  }
+
+  private unitOf(uid: string): string {
+    return panelOf(this.page, uid)?.unit ?? "";
+  }
+
+  private plainRow(row: Row): HTMLElement {
+    const name = rowName(this.page, row.uid);
+    const element = make("div", "row small", make("span", "name", name), this.menuButton(row, name));
+    element.dataset.row = row.uid;
+    return element;
+  }
+
+  private panelRow(panel: Panel, row: Row, height: number, ink: Inks): HTMLElement {
+    const observed = make("em", "", "loading");
+    const predicted = make("em", "", "loading");
+    const legend = make("ul", "");
+    const color = shade(colorOf(this.page, row), ink);
+    const show = showable(panel, row);
+    if (show === "difference") {
+      legend.append(make("li", "", lineKey(color), "predicted − observed", predicted));
+    } else {
+      if (panel.observed !== null && show !== "predicted") {
+        legend.append(make("li", "", areaKey(shade(this.page.observedColor, ink)), "observed", observed));
+      }
+      if (panel.predicted.length && show !== "observed") {
+        const by = row.head === null ? "" : ` by ${row.head}`;
+        const words = panel.observed === null ? "predicted only" : "predicted";
+        legend.append(make("li", "", lineKey(color), words + by, predicted));
+      }
+    }
+    if (panel.observed === null) legend.append(make("li", "note", "observed data is not shipped"));
+    if (!panel.predicted.length) legend.append(make("li", "note", "not predicted by this model"));
+    const retry = button("link", () => { this.actions.retry(); }, "Retry");
+    retry.hidden = true;
+    const about = [panel.assay, panel.biosample].filter(Boolean).join(", ");
+    const agreement = make("span", "agreement");
+    agreement.hidden = true;
+    const text = make(
+      "div",
+      "text",
+      make("div", "top", make("h2", "", panel.name), this.menuButton(row, panel.name)),
+      make("p", "about", about),
+      legend,
+      agreement,
+      retry,
+    );
+    text.title = panel.description;
+    const axis = svg("svg", { class: "axis", width: AXIS_WIDTH, height, role: "img" });
+    axis.setAttribute("aria-label", axisWords(panel.unit, panel.scale));
+    const element = make("div", "row panel", text);
+    element.append(axis);
+    element.dataset.track = panel.uid;
+    element.dataset.row = panel.uid;
+    element.dataset.show = show;
+    element.dataset.mark = row.mark;
+    this.rows.set(panel.uid, { row: element, observed, predicted, agreement, axis, retry });
+    return element;
+  }
+
+  private menuButton(row: Row, name: string): HTMLElement {
+    const opener = make("button", "plain more", icon("more"));
+    opener.type = "button";
+    opener.title = "Show, hide, move or export this track";
+    opener.setAttribute("aria-label", `Menu of ${name}`);
+    attachMenu(opener, name, () => this.actions.menu(row));
+    return opener;
+  }
+}
+
+export function rowName(page: Page, uid: string): string {
+  const named = panelOf(page, uid) ?? page.annotations.find((one) => one.uid === uid);
+  return named?.name ?? (uid === "genes" ? "Genes" : uid);
+}
+
+function tellAgreement(element: HTMLElement, agreement: Agreement | null, training: string): void {
+  element.hidden = !agreement || agreement.bins === 0;
+  if (!agreement || element.hidden) return;
+  const { r, bins, binWidth } = agreement;
+  const bin = width(binWidth);
+  element.dataset.kind = training && r !== null ? "train" : "held-out";
+  element.replaceChildren(
+    ...(training && r !== null ? [icon("warning")] : []),
+    make("b", "", `r ${r === null ? "–" : r.toFixed(2).replace("-", "−")}`),
+    r === null ? " nothing varies here" : ` ${bins.toLocaleString("en")} bins${training ? "," : ` of ${bin}`}`,
+    ...(training && r !== null ? [make("i", "", training)] : []),
+  );
+  const counted = `${bins.toLocaleString("en")} bins of ${bin}`;
+  const what = `Pearson correlation of observed and predicted over the ${counted} in view that have both.`;
+  const why = r === null ? " It is undefined, as one of them does not vary here." : "";
+  const fold = training
+    ? `\nThe view is ${training}: there, this says how well the model fits what it has seen, not how well it predicts.`
+    : "";
+  element.title = what + why + fold;
+}
+
+function axisWords(unit: string, [low, high]: readonly [number, number]): string {
+  return `axis: ${unit}, ${short(low)} to ${short(high)}`;
+}
+
+function short(value: number): string {
+  return Number(value.toPrecision(3)).toString();
+}
+
+function axisParts(ticks: Tick[], unit: string, height: number): SVGElement[] {
+  const marks = ticks.map(({ y, label }) => {
+    const text = svg("text", { x: AXIS_WIDTH - 8, y: y + 3.5, "text-anchor": "end" });
+    text.textContent = label;
+    return svg("g", {}, svg("path", { d: `M${AXIS_WIDTH - 5} ${Math.round(y) + 0.5}h5` }), text);
+  });
+  const ys = ticks.map(({ y }) => y);
+  const line = svg("path", { d: ys.length ? `M${AXIS_WIDTH - 0.5} ${Math.min(...ys)}V${Math.max(...ys)}` : "" });
+  if (height < 60) return [line, ...marks];
+  const turned = `translate(11 ${height / 2}) rotate(-90)`;
+  const name = svg("text", { class: "unit", "text-anchor": "middle", transform: turned });
+  // The unit is longer than a panel is high, so it takes one line a word.
+  unit.split(" ").slice(0, 2).forEach((word, index) => {
+    const part = svg("tspan", { x: 0, y: 11 * index });
+    part.textContent = word;
+    name.append(part);
+  });
+  return [line, ...marks, name];
+}
+
+function areaKey(color: string): SVGElement {
+  return svg(
+    "svg",
+    { class: "key", viewBox: "0 0 24 12", "aria-hidden": "true" },
+    svg("path", { d: "M0 12V4h9v4h6V2h9v10z", fill: color, "fill-opacity": 0.26 }),
+    svg("path", { d: "M0 4h9v4h6V2h9", fill: "none", stroke: color }),
+  );
+}
+
+function lineKey(color: string): SVGElement {
+  return svg(
+    "svg",
+    { class: "key", viewBox: "0 0 24 12", "aria-hidden": "true" },
+    svg("path", { d: "M0 9l8-5 7 2 9-5", fill: "none", stroke: color, "stroke-width": 2 }),
+  );
+}
