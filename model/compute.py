@@ -21,6 +21,13 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def exact_float32() -> None:
+    """Let float32 mean float32 on a GPU too: by default cuDNN's convolutions round their inputs to 10 bits (TF32), and
+    what is stored as fp32 would depend on where it was computed (DESIGN.md, principle 5)."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def has_fast_bfloat16(device: torch.device) -> bool:
     """Say whether bfloat16 is faster than float32 here; on a CPU without its instructions it is 8 times slower."""
     if device.type == "cuda":

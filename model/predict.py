@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from model.compute import pick_device
+from model.compute import exact_float32, pick_device
 from model.context import WindowCounts, window_context
 from model.heads import head_labels
 from tracks.composition import MIN_KNOWN_BASES
@@ -59,6 +59,7 @@ class Predictor:
         keep_freed_memory()
         if threads is not None:
             torch.set_num_threads(threads)
+        exact_float32()
         self.model, self.genome = model, genome
         self.device = pick_device(device)
         self._network = model.network.to(self.device)

@@ -17,7 +17,7 @@ from tracks.grid import windows_over
 from tracks.regions import Region, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from server.axis import Axis
     from server.events import Events
@@ -167,8 +167,8 @@ class Jobs:
                         return (chrom, int(windows[0])), set(job.heads)
         return None
 
-    def done(self, window: Window, failure: str, seconds: float | None) -> None:
-        """Note that a window is known for all heads that were wanted, or why it failed; ``seconds``: what one takes."""
+    def done(self, window: Window, failures: Mapping[str, str], seconds: float | None) -> None:
+        """Note that a window was computed for some heads, why it failed for others, and the ``seconds`` of one."""
         chrom, index = window
         with self._lock:
             for job in list(self._unfinished()):
@@ -176,6 +176,7 @@ class Jobs:
                 at = int(np.searchsorted(waiting, index)) if waiting is not None else 0
                 if waiting is None or at == len(waiting) or waiting[at] != index:
                     continue
+                failure = next((failures[head] for head in job.heads if head in failures), "")
                 if not failure and not all(self._known(chrom, head)[index] for head in job.heads):
                     continue  # computed for another head, for somebody else
                 job.windows[chrom] = np.delete(waiting, at)

@@ -14,9 +14,9 @@ from tracks.grid import BIN, WINDOW
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REASONS = ("", "queued", "computing", "failed", "too wide", "no sequence", "too little sequence")
+REASONS = ("", "queued", "computing", "failed", "too wide", "no sequence", "too little sequence", "not in view")
 """Why a bin has no value; the first is for bins that have one, or lie past the genome's end."""
-QUEUED, COMPUTING, FAILED, TOO_WIDE, NO_SEQUENCE, TOO_LITTLE = range(1, len(REASONS))
+QUEUED, COMPUTING, FAILED, TOO_WIDE, NO_SEQUENCE, TOO_LITTLE, NOT_IN_VIEW = range(1, len(REASONS))
 
 
 @dataclass(frozen=True, eq=False)

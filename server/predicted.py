@@ -12,6 +12,7 @@ from server.binning import means, sums
 from server.known_parts import (
     COMPUTING,
     FAILED,
+    NOT_IN_VIEW,
     QUEUED,
     REASONS,
     TOO_LITTLE,
@@ -55,7 +56,7 @@ class PredictedTileset(Tileset):
     """One predicted track of one head. A tile is answered at once with what is known; unknown windows are asked for.
 
     ``missing`` lists [first bin, end bin, reason] for the bins without a value, ``notices`` has words for some of the
-    reasons, and ``waiting`` says whether the tile may change by itself.
+    reasons, and ``waiting`` says whether the tile may change by itself, or by its client's looking elsewhere in it.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class PredictedTileset(Tileset):
         too_wide = (view[1] - view[0] > self.predictions.max_view) if view else tile.end - tile.start > self._widest
         if not too_wide:
             self.predictions.ask(asker.client, (tile.start, tile.end), self.head, view)
-        unknown = TOO_WIDE if too_wide else QUEUED
+        unknown = TOO_WIDE if too_wide else NOT_IN_VIEW
         parts = next((n for n in _PARTS if tile.bin_width >= _COARSENESS * WINDOW // n), BINS)
         work = self.predictions.work()
         pieces = list(self.axis.pieces(tile.start, tile.end))
@@ -97,7 +98,7 @@ class PredictedTileset(Tileset):
         present = set(np.unique(why).tolist())
         # Before the sequence is counted, what lacks a value may turn out to have none.
         counted = self.predictions.sequence.ready.is_set()
-        may_change = {QUEUED, COMPUTING, TOO_WIDE} if counted else set(range(1, len(REASONS)))
+        may_change = {QUEUED, COMPUTING, TOO_WIDE, NOT_IN_VIEW} if counted else set(range(1, len(REASONS)))
         return {
             **dense_tile(mean),
             "missing": runs(why),

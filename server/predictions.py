@@ -6,6 +6,7 @@ thread: whoever asks gets what is known now, and why the rest is not.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -19,11 +20,12 @@ from server.jobs import Jobs
 from server.progress import Estimate, Now, State, Status, Work
 from server.stored import Stored
 from server.wants import Wants
+from tracks.errors import TracksError
 from tracks.grid import WINDOW
 from tracks.regions import Region
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from model.predict import Predictor
     from server.axis import Axis
@@ -38,6 +40,8 @@ MAX_VIEW = 2_000_000
 _NEIGHBOURS = 4
 _LOOK_AGAIN = 1.0
 _TIMED_WINDOWS = 21
+_SILENCE = 60.0
+"""Seconds after which a client that neither asked nor moved is forgotten; a page asks again for what it waits for."""
 _SLOW = 1.0
 """Seconds a window from which on a page is told that a window has begun, beside that it has come."""
 
@@ -177,24 +181,24 @@ class Predictions:
             span = max(span[0], view[0] - margin), min(span[1], view[1] + margin)
         with self._change:
             if view is not None:
-                self._wants.look(client, view)
-            self._wants.ask(client, self._unknown(span, head), [head])
+                self._wants.look(client, view, time.monotonic())
+            self._wants.ask(client, self._unknown(span, head), [head], time.monotonic())
             self._change.notify_all()
 
     def ask_anew(self, window: Window, head: str) -> None:
         """Ask for a window that counts as known and cannot be read."""
         with self._change:
             if (window, head) not in self._failed:
-                self._wants.ask("", [window], [head])
+                self._wants.ask("", [window], [head], time.monotonic())
                 self._change.notify_all()
 
     def look(self, client: str, view: Span) -> None:
         """Note where a client looks now: what it asked for far outside is dropped, what it sees is asked for."""
         with self._change:
-            heads = self._wants.look(client, view)
+            heads = self._wants.look(client, view, time.monotonic())
             if view[1] - view[0] <= self.max_view:
                 for head in heads:
-                    self._wants.ask(client, self._unknown(view, head), [head])
+                    self._wants.ask(client, self._unknown(view, head), [head], time.monotonic())
             self._change.notify_all()
 
     def leave(self, client: str) -> None:
@@ -264,23 +268,38 @@ class Predictions:
         self.events.publish("changed", {"spans": [[0, self.axis.length]]})
         self._tell()
 
+    def _goes_on(self, work: Callable[[], None]) -> None:
+        """Do a round of background work; what goes wrong (a store that cannot be read) is told, and tried again."""
+        try:
+            work()
+        except Exception as error:
+            self._report(f"the predictions stand still: {error}", str(error))
+            self._stop.wait(_LOOK_AGAIN)
+
     def _predict(self) -> None:
         while not self._stop.is_set():
+            self._goes_on(self._predict_next)
+
+    def _predict_next(self) -> None:
+        try:
             with self._change:
                 self._change.wait_for(lambda: self._stop.is_set() or self._next() is not None, _LOOK_AGAIN)
                 task = None if self._stop.is_set() else self._next()
                 self._computing = task[0] if task is not None else None
-            if task is not None:
-                self._tell()
-                if (self.seconds_per_window() or _SLOW) >= _SLOW:
-                    self._publish_changed([task[0]])  # from queued to computing, which one has time to see
-                self._compute(*task)
-                with self._change:
-                    self._computing = None
-                    idle = self._next() is None
-                    self._change.notify_all()
-                if idle:
-                    self._tell()
+            if task is None:
+                return
+            self._tell()
+            if (self.seconds_per_window() or _SLOW) >= _SLOW:
+                self._publish_changed([task[0]])  # from queued to computing, which one has time to see
+            self._compute(*task)
+        finally:
+            with self._change:
+                self._computing = None
+                self._change.notify_all()
+        with self._change:
+            idle = self._next() is None
+        if idle:
+            self._tell()
 
     def _next(self) -> tuple[Window, set[str]] | None:
         return self._wants.next() or self.jobs.next() or self._neighbour() or self._filler()
@@ -311,55 +330,66 @@ class Predictions:
         return None
 
     def _compute(self, window: Window, heads: Iterable[str]) -> None:
-        chrom, index = window
-        failure, computed = "", False
+        failures: dict[str, str] = {}
         try:
             # Another process may have computed it meanwhile.
-            missing = [head for head in sorted(heads) if self.stored.open(chrom, head).read(index) is None]
+            missing = [head for head in sorted(heads) if self.stored.read(window, head) is None]
             started = time.monotonic()
-            inputs = self.predictor.inputs(chrom, index, missing) if missing else None
+            inputs = self.predictor.inputs(*window, missing) if missing else None
             for head in missing:
-                failure = self._compute_head(window, head, inputs) or failure
-            computed = bool(missing) and not failure
-            if computed:
+                self._compute_head(window, head, inputs, failures)
+            if missing and not failures:
                 self._seconds.append(time.monotonic() - started)
         except Exception as error:  # one window's failure is shown for that window, and the others go on
-            failure = str(error) or type(error).__name__
-            with self._change:
-                self._failed.update({(window, head): failure for head in heads})
-        if failure:
-            self._report(f"cannot predict {self.stored.region(window)}: {failure}", failure)
+            failures = dict.fromkeys(heads, _in_words(error))
         with self._change:
             for head in heads:
+                if head in failures:
+                    self._failed[window, head] = failures[head]
                 self._wants.done(window, head)
-        self.jobs.done(window, failure, self.seconds_per_window())
+            self._mend([(window, head) for head in heads if head not in failures])
+        if failures:
+            why = next(iter(failures.values()))
+            self._report(f"cannot predict {self.stored.region(window)}: {why}", why)
+        self.jobs.done(window, failures, self.seconds_per_window())
         self._publish_changed([window])
 
-    def _compute_head(self, window: Window, head: str, inputs: Any) -> str:
+    def _compute_head(self, window: Window, head: str, inputs: Any, failures: dict[str, str]) -> None:
         try:
             self.stored.write(window, head, self.predictor.head_window(inputs, head))
         except Exception as error:  # one head's failure is its own
-            with self._change:
-                self._failed[window, head] = str(error) or type(error).__name__
-            return self._failed[window, head]
-        return ""
+            failures[head] = _in_words(error)
 
     def _watch(self) -> None:
-        """Tell what other processes leave in the store."""
+        """Tell what other processes leave in the store, and forget clients of which nothing is heard."""
         while not self._stop.wait(_LOOK_AGAIN):
-            new = self.stored.news()
-            if new:
-                with self._change:
-                    for window, head in new:
-                        self._wants.done(window, head)
-                self._publish_changed(window for window, _ in new)
-                self._tell()
+            self._goes_on(self._look_around)
+
+    def _look_around(self) -> None:
+        with self._change:
+            self._wants.forget(time.monotonic() - _SILENCE)
+        new = self.stored.news()
+        if new:
+            with self._change:
+                for window, head in new:
+                    self._wants.done(window, head)
+                self._mend(new)
+            self._publish_changed(window for window, _ in new)
+            self._tell()
+
+    def _mend(self, known: Iterable[tuple[Window, str]]) -> None:
+        """Forget the failures of what is known by now."""
+        for key in known:
+            if self._failed.pop(key, None) is not None and not self._failed:
+                self._trouble = ""
 
     def _publish_changed(self, windows: Iterable[Window]) -> None:
         self.events.publish("changed", {"spans": self.stored.spans(windows)})
 
     def _tell(self) -> None:
-        self.events.publish("status", self.now().to_json())
+        # A store that cannot be read is told by whoever needs it.
+        with contextlib.suppress(OSError, TracksError):
+            self.events.publish("status", self.now().to_json())
 
     def _report(self, message: str, why: str) -> None:
         with self._change:
@@ -369,3 +399,7 @@ class Predictions:
         if not told:
             print(f"tracks: warning: {message}", file=sys.stderr, flush=True)
         self._tell()
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -85,6 +85,14 @@ class Stored:
                 found += [((chrom, int(index)), head) for index in np.flatnonzero(known & ~before)]
         return found
 
+    def read(self, window: Window, head: str) -> np.ndarray | None:
+        """Return a window that is known, float32 ``[896, tracks]``, or None."""
+        chrom, index = window
+        store = self.open(chrom, head)
+        values = store.read(index)
+        # One whose summary a full disk left out is in no wide view, so it is not known, and writing it says why.
+        return values if values is not None and store.known()[index] else None
+
     def write(self, window: Window, head: str, values: np.ndarray) -> None:
         """Keep a window, float32 ``[896, tracks]``, which is then no news. Raises TracksError."""
         chrom, index = window

@@ -29,6 +29,7 @@ class _Client:
     # The newest last.
     windows: OrderedDict[Window, set[str]] = field(default_factory=OrderedDict)
     served: int = 0
+    heard: float = 0.0
 
 
 class Wants:
@@ -52,9 +53,10 @@ class Wants:
         for client in self._clients.values():
             yield from client.windows
 
-    def ask(self, client: str, windows: Iterable[Window], heads: Iterable[str]) -> None:
-        """Note that a client waits for windows of some heads."""
+    def ask(self, client: str, windows: Iterable[Window], heads: Iterable[str], now: float = 0.0) -> None:
+        """Note that a client waits for windows of some heads, asked for at the time ``now``."""
         known = self._client(client)
+        known.heard = now
         heads = set(heads)
         known.heads |= heads
         for window in windows:
@@ -63,11 +65,11 @@ class Wants:
         while len(known.windows) > CLIENT_WINDOWS:
             known.windows.popitem(last=False)
 
-    def look(self, client: str, view: Span) -> set[str]:
+    def look(self, client: str, view: Span, now: float = 0.0) -> set[str]:
         """Note where a client looks, drop what it waits for more than a view's width away, and return the heads that
         it has asked for so far."""
         known = self._client(client)
-        known.view = view
+        known.view, known.heard = view, now
         start, end = view
         margin = end - start
         for window in list(known.windows):
@@ -79,6 +81,11 @@ class Wants:
     def leave(self, client: str) -> None:
         """Forget a client."""
         self._clients.pop(client, None)
+
+    def forget(self, before: float) -> None:
+        """Forget the clients that asked for nothing since a time."""
+        for name in [name for name, client in self._clients.items() if client.heard < before]:
+            del self._clients[name]
 
     def views(self) -> list[tuple[Span, set[str]]]:
         """Return where each client looks, the last first, and the heads that it has asked for."""

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
+PREFIX_LETTERS = 6
+"""Letters of a digest that must be given, so that a slip does not choose a whole store."""
+
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_LETTERS}}}")
+_PRECISION = re.compile(r"[0-9a-z]+-[0-9a-z]+")
+_MOST_BINS, _MOST_TRACKS = 1 << 28, 1 << 16
+
 
 @dataclass(frozen=True)
 class Holding:
     """The predicted windows of one chromosome under one head: how many there are (``known``) of all, bytes on disk, and
     when the last one was written (seconds since 1970). The names are None where they are not known: windows from
-    before the store kept names, or a damaged description."""
+    before the store kept names, or a ``damaged`` description."""
 
     folder: Path
     digest: str
@@ -37,6 +44,7 @@ class Holding:
     windows: int
     bytes: int
     written: float
+    damaged: bool
 
 
 def holdings(root: Path) -> list[Holding]:
@@ -49,14 +57,20 @@ def holdings(root: Path) -> list[Holding]:
         raise TracksError(f"cannot read the prediction store {root}: {error}") from error
 
 
+def precision_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders that hold those of arrays, by their place and name: whatever else lies in a store is not ours.
+
+    Raises OSError.
+    """
+    for head in sorted(path for path in root.iterdir() if _KEY.fullmatch(path.name) and path.is_dir()):
+        yield from sorted(path for path in head.iterdir() if _PRECISION.fullmatch(path.name) and path.is_dir())
+
+
 def _folders(root: Path) -> Iterator[Path]:
-    """The folders of arrays, by their place and name: whatever else lies in a store is not ours."""
-    key = re.compile(rf"[0-9a-f]{{{KEY_LETTERS}}}")
-    for head in sorted(path for path in root.iterdir() if key.fullmatch(path.name) and path.is_dir()):
-        for precision in sorted(path for path in head.iterdir() if path.is_dir()):
-            for folder in sorted(path for path in precision.iterdir() if path.is_dir()):
-                if not folder.name.startswith(MAKING) and ((folder / "zarr.json").exists() or (folder / "c").exists()):
-                    yield folder
+    for precision in precision_folders(root):
+        for folder in sorted(path for path in precision.iterdir() if path.is_dir()):
+            if not folder.name.startswith(MAKING) and ((folder / "zarr.json").exists() or (folder / "c").exists()):
+                yield folder
 
 
 def _holding(folder: Path) -> Holding:
@@ -69,32 +83,55 @@ def _holding(folder: Path) -> Holding:
         size += found.st_blocks * 512
         if path.name == "0" and path.parent.parent.name == "c":
             known, written = known + 1, max(written, found.st_mtime)
-    description = described(folder)
-    about = description.get("attributes") or {}
-    shape = description.get("shape") or [0, 0]
+    shape, about = array_shape(folder), array_attributes(folder)
+    names = about or {}
     return Holding(
         folder=folder,
-        digest=str(about.get("digest", folder.parent.parent.name)),
+        digest=names.get("digest", folder.parent.parent.name),
         precision=folder.parent.name,
         sequence=folder.name,
-        model=about.get("model"),
-        head=about.get("head"),
-        genome=about.get("genome"),
-        chrom=about.get("chrom"),
-        tracks=tuple(track["name"] for track in about.get("tracks", ())),
+        model=names.get("model"),
+        head=names.get("head"),
+        genome=names.get("genome"),
+        chrom=names.get("chrom"),
+        tracks=tuple(track["name"] for track in names.get("tracks", ())),
         known=known,
-        windows=shape[0] // BINS,
+        windows=shape[0] // BINS if shape else 0,
         bytes=size,
         written=written or folder.stat().st_mtime,
+        damaged=shape is None or about is None,
     )
 
 
-def described(folder: Path) -> dict[str, Any]:
-    """Return the ``zarr.json`` of an array's folder, empty where there is none or it is damaged."""
+def array_shape(folder: Path) -> tuple[int, int] | None:
+    """Return the bins and tracks of an array's folder, or None where its ``zarr.json`` does not say so."""
+    match _described(folder).get("shape"):
+        case [int(bins), int(tracks)] if 0 < bins <= _MOST_BINS and bins % BINS == 0 and 0 < tracks <= _MOST_TRACKS:
+            return bins, tracks
+    return None
+
+
+def array_attributes(folder: Path) -> dict[str, Any] | None:
+    """Return what an array's folder says of itself, empty where it is from before arrays did; None for anything else
+    than names and tracks."""
+    about = _described(folder).get("attributes") or {}
+    if not isinstance(about, dict):
+        return None
+    texts = [about[name] for name in ("digest", "model", "head", "genome", "chrom") if name in about]
+    tracks = about.get("tracks", [])
+    if not isinstance(tracks, list) or not all(isinstance(track, dict) for track in tracks):
+        return None
+    right = all(isinstance(text, str) for text in (*texts, *(track.get("name") for track in tracks)))
+    return about if right else None
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """Return the ``zarr.json`` of an array's folder, empty where there is none or it is none."""
     try:
-        return dict(json.loads((folder / "zarr.json").read_bytes()))
-    except (OSError, ValueError, TypeError):
+        found = json.loads((folder / "zarr.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def to_remove(
@@ -105,19 +142,27 @@ def to_remove(
     keep: Collection[str] | None = None,
     now: float | None = None,
 ) -> list[Holding]:
-    """Choose what to remove, oldest first: what is of ``model`` (a name, or how a head's digest begins), was last
-    written more than ``older_than`` seconds ago, and is not under one of the digests to ``keep``; with ``max_bytes``,
+    """Choose what to remove, oldest first: what is of ``model`` (a name, or at least six letters with which a head's
+    digest begins), was last written more than ``older_than`` seconds ago, and is not under one of the digests to ``keep``; with ``max_bytes``,
     only as much of it as makes the rest fit. What is not said limits nothing.
 
-    Raises UsageError when nothing is said at all, or nothing in the store is of ``model``.
+    Raises UsageError when nothing is said at all, nothing in the store is of ``model``, or that is too short.
     """
     if model is None and older_than is None and max_bytes is None and keep is None:
         raise UsageError("say what to remove: --model, --older-than, --max-size or --keep (several narrow it down)")
     chosen = list(held)
     if model is not None:
-        chosen = [entry for entry in chosen if entry.model == model or entry.digest.startswith(model.lower())]
+        begins = model.lower() if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_LETTERS},}}", model) else None
+        chosen = [
+            entry for entry in chosen if entry.model == model or (begins and entry.digest.startswith(begins))
+        ]
         if not chosen:
             there = ", ".join(sorted({entry.model or entry.digest[:12] for entry in held})) or "nothing"
+            if re.fullmatch(rf"[0-9a-fA-F]{{0,{PREFIX_LETTERS - 1}}}", model):
+                raise UsageError(
+                    f"--model takes a model's name or the first {PREFIX_LETTERS} letters or more of a digest, "
+                    f"not '{model}'; the store holds {there}"
+                )
             raise UsageError(f"the store holds nothing of a model '{model}'; it holds {there}")
     if keep is not None:
         kept = {digest[:KEY_LETTERS] for digest in keep}

@@ -222,3 +222,16 @@ def test_the_windows_of_a_head_are_opened_once(two: Predictor, tmp_path: Path) -
     assert names == ["tiny", "bins", "small.fa", "chr20", two.model.head_digests["bins"]]
     assert [track["name"] for track in about["tracks"]] == [track.name for track in two.model.heads[0].tracks]
     assert two.genome.digest("chr20") == about["sequence"] == windows.folder.name
+
+
+def test_float32_is_float32_on_a_gpu_too(model: Model, genome: Genome) -> None:
+    torch.backends.cudnn.allow_tf32 = True
+    Predictor(model, genome, "cpu")
+    assert torch.backends.cudnn.allow_tf32 is False
+    assert torch.backends.cuda.matmul.allow_tf32 is False
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_gives_the_numbers_of_a_cpu(model: Model, genome: Genome) -> None:
+    here, there = (Predictor(model, genome, device).window("chr1", 1) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(there, here, rtol=1e-4, atol=1e-5)

@@ -32,7 +32,7 @@ class Bench:
         window, heads = task
         for head in heads:
             self.known[window[0], head][window[1]] = not failure
-        self.jobs.done(window, failure, 2.0)
+        self.jobs.done(window, dict.fromkeys(heads, failure) if failure else {}, 2.0)
         return window
 
 
@@ -76,10 +76,10 @@ def test_a_window_of_another_head_is_not_enough() -> None:
     bench = Bench()
     job = bench.jobs.submit([Region("chr1", 0, 10)], ["a", "b"])
     bench.known["chr1", "a"][0] = True
-    bench.jobs.done(("chr1", 0), "", 1.0)
+    bench.jobs.done(("chr1", 0), {}, 1.0)
     assert (job.done, job.finished) == (0, False)
     bench.known["chr1", "b"][0] = True
-    bench.jobs.done(("chr1", 0), "", 1.0)
+    bench.jobs.done(("chr1", 0), {}, 1.0)
     assert job.state is JobState.DONE
 
 
@@ -100,6 +100,14 @@ def test_failed_windows_are_counted_and_named() -> None:
     bench.serve()
     assert (job.state, job.done, job.failed) == (JobState.FAILED, 1, 1)
     assert job.message == "1 of 2 windows failed: out of memory"
+
+
+def test_a_head_that_a_job_did_not_ask_for_may_fail() -> None:
+    bench = Bench()
+    job = bench.jobs.submit([Region("chr1", 0, 10)], ["a"])
+    bench.known["chr1", "a"][0] = True
+    bench.jobs.done(("chr1", 0), {"b": "broken"}, 1.0)
+    assert (job.state, job.failed, job.message) == (JobState.DONE, 0, "")
 
 
 def test_too_many_jobs_and_empty_ones_are_refused() -> None:

@@ -138,7 +138,10 @@ def test_a_wide_view_says_so_and_asks_for_nothing(waiting_site: Site) -> None:
     assert answer["notices"] == {"too wide": "zoom in below 0.1 Mb to predict, or press Predict region"}  # type: ignore[call-overload]
     assert waiting_site.predictions.now().queued == 0
     [(_, answer)] = tileset.tiles_for([tile_id], Asker("a", (0, 50_000)))
-    assert set(reasons_of(answer)) == {"queued"}
+    # What lies further than half a view away is asked for when somebody looks there.
+    first = WINDOW // BIN
+    assert set(reasons_of(answer)[:first]) == {"queued"}
+    assert set(reasons_of(answer)[first:]) == {"not in view"}
     assert waiting_site.predictions.now().queued == 1, "only what lies near the view is asked for"
 
 

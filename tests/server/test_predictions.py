@@ -13,6 +13,7 @@ import pytest
 
 from model.folder import load_model
 from model.predict import Predictor
+from server.jobs import JobState
 from server.predictions import Predictions
 from server.progress import State, Status
 from server.sequence import SequenceMap
@@ -224,6 +225,75 @@ def test_a_window_that_fails_is_told_and_the_others_go_on_until_it_is_retried(
     assert predictions.wait(60)
     assert predictions.status("chr20", "bins", 4, 5, predictions.work()).tolist() == [Status.KNOWN]
     assert (predictions.now().state, predictions.now().message) == (State.IDLE, "")
+
+
+def test_a_failure_that_another_process_mended_is_forgotten(make: Make, recorder: Recorder, waiting_site: Site) -> None:
+    recorder.broken_head = "bins"
+    recorder.go.set()
+    predictions = make(recorder)
+    predictions.ask("a", window(waiting_site, "chr3", 0), "bins")
+    assert predictions.wait(60)
+    assert predictions.now().state is State.FAILED
+    time.sleep(1.5)  # one round of the watch, so that it knows what was there before
+    store = Predictor(waiting_site.model, waiting_site.genome).known_windows(waiting_site.store, "chr3", "bins")
+    store.write(0, np.zeros((896, 2), np.float32))
+    end = time.monotonic() + 20
+    while predictions.now().state is not State.IDLE and time.monotonic() < end:
+        time.sleep(0.1)
+    now = predictions.now()
+    assert (now.state, now.failed, now.message) == (State.IDLE, 0, "")
+
+
+def test_a_store_that_cannot_be_read_for_a_while_ends_nothing(
+    make: Make, recorder: Recorder, waiting_site: Site, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    recorder.go.set()
+    predictions = make(recorder)
+    store = predictions.stored.open("chr3", "bins")
+    known, trouble = store.known, [True]
+
+    def sometimes() -> np.ndarray:
+        if trouble:
+            raise OSError("too many open files")
+        return known()
+
+    predictions.ask("a", window(waiting_site, "chr3", 0), "bins", view=window(waiting_site, "chr3", 0))
+    monkeypatch.setattr(store, "known", sometimes)
+    end = time.monotonic() + 20
+    while "too many open files" not in predictions._trouble and time.monotonic() < end:
+        time.sleep(0.1)
+    trouble.clear()
+    predictions.retry()
+    predictions.ask("a", window(waiting_site, "chr20", 4), "bins")
+    assert predictions.wait(60)
+    assert ("chr20", 4) in recorder.order
+    assert [thread.is_alive() for thread in predictions._threads] == [False, True, True]
+    assert capsys.readouterr().err.count("too many open files") == 1
+
+
+def test_a_window_without_its_summary_fails_in_words_and_only_once(
+    make: Make, recorder: Recorder, waiting_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder.go.set()
+    predictions = make(recorder)
+    store = predictions.stored.open("chr3", "bins")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store._summaries, "write", full)
+    monkeypatch.setattr(store, "known", lambda: np.zeros(2, bool))
+    job = predictions.jobs.submit([Region("chr3", 0, 10)], ["bins"])
+    assert predictions.wait(60)
+    assert job.state is JobState.FAILED
+    serial = waiting_site.events.serial
+    predictions.retry()
+    predictions.ask("a", window(waiting_site, "chr3", 0), "bins")
+    assert predictions.wait(60), "the window is computed again and again"
+    assert "No space left" in predictions.now().message
+    assert recorder.order == [("chr3", 0)] * 2
+    assert waiting_site.events.serial - serial < 20
 
 
 def test_a_look_asks_for_what_it_sees(make: Make, recorder: Recorder, waiting_site: Site) -> None:

@@ -75,6 +75,16 @@ def test_one_computation_serves_every_asker_and_head() -> None:
     assert wants.next() is None
 
 
+def test_clients_of_which_nothing_is_heard_are_forgotten() -> None:
+    wants = Wants(place)
+    wants.ask("old", windows(1), ["bins"], now=10.0)
+    wants.ask("new", windows(2), ["bins"], now=20.0)
+    wants.ask("moving", windows(3), ["bins"], now=10.0)
+    wants.look("moving", (300, 400), now=20.0)
+    wants.forget(15.0)
+    assert sorted(drained(wants)) == [2, 3]
+
+
 def test_who_leaves_wants_nothing() -> None:
     wants = Wants(place)
     wants.look("a", (0, 200))

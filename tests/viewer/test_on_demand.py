@@ -129,6 +129,7 @@ def test_a_server_that_was_killed_and_started_again_goes_on(browser: Browser, tm
         with serving(store, port=server.port):
             wait_predicted(page, "drawn")
             expect(page.locator("body")).not_to_have_class(re.compile("gone"))
+            page.goto("about:blank")
         # That a server is gone is an error to Chromium.
         visit.faults[:] = [fault for fault in visit.faults if "ERR_" not in fault]
 
@@ -142,7 +143,8 @@ def test_an_error_of_one_head_shows_in_its_tracks_only(browser: Browser, tmp_pat
         wait_predicted(page, "failed")
         row = page.locator(f"[data-track={METHYLATION}]")
         expect(row).to_have_attribute("data-observed", "drawn")
-        expect(row).to_contain_text("the weights are no numbers")
+        expect(row.locator("em[title*='the weights are no numbers']")).to_have_text("failed")
+        expect(row.get_by_role("button", name="Retry")).to_be_visible()
         page.wait_for_timeout(300)
         page.screenshot(path=results / "failed.png")
         assert count(panel_image(page, METHYLATION), "#4d4d4d", 24) > 200

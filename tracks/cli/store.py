@@ -46,9 +46,9 @@ def ls(root: Path | None, as_json: bool) -> None:
       tracks store ls --store /data/store --json
     """
     place = _root(root)
-    groups: dict[tuple[str, str, str | None], list[Holding]] = {}
+    groups: dict[tuple[str, str, str | None, bool], list[Holding]] = {}
     for entry in _holdings(place):
-        groups.setdefault((entry.digest, entry.precision, entry.genome), []).append(entry)
+        groups.setdefault((entry.digest, entry.precision, entry.genome, entry.damaged), []).append(entry)
     rows = [_group(group) for group in groups.values()]
     if as_json:
         click.echo(json.dumps({"store": str(place), "predictions": rows}, indent=2))
@@ -69,7 +69,7 @@ def ls(root: Path | None, as_json: bool) -> None:
                 f"{row['known']:,} of {row['windows']:,}",
                 _size(row["bytes"]),
                 time.strftime("%Y-%m-%d %H:%M", time.localtime(row["written"])),
-                _some(row["tracks"]) or "?",
+                "damaged: see tracks store verify" if row["damaged"] else _some(row["tracks"]) or "?",
             )
             for row in rows
         ],
@@ -106,7 +106,7 @@ def du(root: Path | None, as_json: bool) -> None:
 
 @command.command("prune")
 @options.store
-@click.option("--model", help="What is of this model: its name, or how a digest that ls shows begins.")
+@click.option("--model", help="What is of this model: its name, or 6 letters or more of a digest in ls.")
 @click.option("--older-than", "age", metavar="TIME", help="What was last written longer ago: 12h, 30d, 8w.")
 @click.option("--max-size", "limit", metavar="SIZE", help="As much, oldest first, as makes the rest fit: 500MB, 10GB.")
 @click.option("--keep", type=PATH, multiple=True, help="All but what is of this model folder's heads (repeatable).")
@@ -171,9 +171,10 @@ def prune(
 def verify(root: Path | None, repair: bool) -> None:
     """Check that every window in the store can be read and that its summaries are right.
 
-    With --repair, damaged windows are removed (they are predicted again when next asked for), summaries are made
-    again, and files that killed processes left more than an hour ago are removed. Other programs may use the store
-    meanwhile. Ends with exit code 1 when something is wrong and not repaired.
+    With --repair, damaged windows are removed (they are predicted again when next asked for), and so are all windows
+    of a chromosome whose description (zarr.json) no longer says what they are. Summaries are made again, and files that
+    killed processes of tracks left there more than an hour ago are removed; other files are let be. Other programs may
+    use the store meanwhile. Ends with exit code 1 when something is wrong and not repaired.
 
     \b
     Examples:
@@ -229,6 +230,7 @@ def _group(entries: Sequence[Holding]) -> dict[str, Any]:
         "bytes": sum(entry.bytes for entry in entries),
         "written": max(entry.written for entry in entries),
         "tracks": list(first.tracks),
+        "damaged": first.damaged,
     }
 
 

@@ -71,14 +71,15 @@ export class Rows {
     const { loaded, observed, predicted, reasons, notices } = what;
     const seenObserved = observed ? "drawn" : notices.observed ? "failed" : loaded ? "no data here" : "loading";
     parts.row.dataset.observed = seenObserved;
-    say(parts.observed, observed ? "" : (notices.observed ?? seenObserved));
+    // One word has room beside the legend; the server's own words are in the plot and in the title.
+    say(parts.observed, observed ? "" : seenObserved);
+    parts.observed.title = notices.observed ?? "";
     const [reason] = [...reasons].sort((a, b) => b[1] - a[1])[0] ?? [];
-    const working = reasons.has("computing") ? "computing" : reasons.has("queued") ? "queued" : "";
+    const working = reasons.has("computing") ? "computing" : reasons.has("queued") || reasons.has("not in view") ? "queued" : "";
     const state = notices.predicted ? "failed" : predicted ? "drawn" : (reason ?? (loaded ? "none here" : "loading"));
     parts.row.dataset.predicted = reasons.has("failed") ? "failed" : working || state;
-    const failed = notices.predicted ?? (state === "failed" ? notices.failed : undefined);
-    // The plot itself says at length what is missing; here it is a word, but for what went wrong.
-    say(parts.predicted, working || (predicted ? "" : (failed ?? state)));
+    say(parts.predicted, working || (predicted ? "" : state));
+    parts.predicted.title = notices.predicted ?? notices[state] ?? "";
     parts.retry.hidden = !reasons.has("failed");
     // Strips of colour have a key of their own, and no height that means anything.
     const strips = parts.row.dataset.mark === "heatmap";

@@ -224,6 +224,8 @@ export function bandShapes(
 /** Bands whose reason is not one of the server's own: plain. */
 export function kindOf(reason: string): keyof Palette["bands"] {
   if (reason === "computing" || reason === "queued" || reason === "failed") return reason;
+  // Asked for as soon as the view rests there.
+  if (reason === "not in view") return "queued";
   return reason.startsWith("no sequence") || reason.startsWith("too little sequence") ? "empty" : "plain";
 }
 
