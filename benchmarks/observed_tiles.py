@@ -5,7 +5,7 @@
 Tiles are drawn at random over all zoom levels; one after the other is made by both in turn, in one process, from the id
 to the encoded answer, without this project's tile cache. A zoom level has the same bins in both. Clodius 0.20 opens the
 file for each tile, and bins from zoom records of up to half a bin at every width; here the file stays open, bins of at
-most 16 kb are exact, and decoded zoom records stay in memory (the first tile of each level or chromosome decodes them,
+most 4 kb are exact, and decoded zoom records stay in memory (the first tile of each level or chromosome decodes them,
 which is counted). A tile of each zoom is checked against values read by pyBigWig before anything is reported.
 """
 
@@ -54,7 +54,7 @@ def check(tileset: ObservedTileset, rng: np.random.Generator) -> None:
         for at in rng.choice(TILE_BINS, _CHECKED_BINS, replace=False).tolist():
             start = tile.start + at * tile.bin_width
             expected = mean_of(tileset.path, axis, start, start + tile.bin_width)
-            np.testing.assert_allclose(values[at], expected, rtol=1e-6 if tile.bin_width <= 1 << 14 else 0.05)
+            np.testing.assert_allclose(values[at], expected, rtol=1e-6 if tile.bin_width <= 1 << 12 else 0.05)
 
 
 def timed(make: Callable[[], object]) -> float:

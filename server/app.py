@@ -20,7 +20,7 @@ from werkzeug.exceptions import (
 
 from server.higlass_api import add_tile_api
 from server.page_api import BED_BYTES, PAGES, add_export, add_page, add_predictions
-from server.security import HEADERS, Access, bearer, other_origin
+from server.security import FAILED, HEADERS, Access, bearer, other_origin
 from server.stream import Streams
 from server.viewconfs import LARGEST, ViewConfs
 from tracks.errors import TracksError, UsageError
@@ -56,8 +56,9 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
     stopping = stopping or threading.Event()
-    _add_guards(app, access or Access())
-    add_tile_api(app, site, ViewConfs(site.store.root / "viewconfs"))
+    access = access or Access()
+    _add_guards(app, access)
+    add_tile_api(app, site, ViewConfs(site.store.root / "viewconfs"), lambda: access.tells_all(request.remote_addr))
     add_page(app, site, static)
     add_predictions(app, site, Streams(site.events, site.predictions.leave, stopping))
     add_export(app, site, stopping)
@@ -97,7 +98,7 @@ def _add_guards(app: Flask, access: Access) -> None:
 
     @app.errorhandler(Exception)
     def in_words(error: Exception) -> Any:
-        code, words, headers = _told(error)
+        code, words, headers = _told(error, access.tells_all(request.remote_addr))
         if code == 500:
             app.logger.error("%s %s failed", request.method, request.path, exc_info=error)
         if request.path in PAGES:
@@ -130,7 +131,9 @@ def _check_token(access: Access) -> Response | None:
         return None
     rest = urlencode([(key, value) for key, value in request.args.items(multi=True) if key != "token"])
     response = redirect(f"{request.path}{rest and '?'}{rest}", 303)
-    response.set_cookie(access.cookie, given, httponly=True, samesite="Strict", secure=request.is_secure)
+    # Not Strict, which a browser does not send on when the link was clicked on a page of another site. What changes
+    # anything is refused by its origin.
+    response.set_cookie(access.cookie, given, httponly=True, samesite="Lax", secure=request.is_secure)
     return response  # type: ignore[return-value]
 
 
@@ -144,8 +147,8 @@ def _check_body() -> None:
         raise UnsupportedMediaType("send JSON, with Content-Type: application/json")
 
 
-def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
-    """Return the status, the words and the headers that tell of an error."""
+def _told(error: Exception, in_full: bool) -> tuple[int, str, dict[str, str]]:
+    """Return the status, the words and the headers that tell of an error, ``in_full`` with the files that it names."""
     if isinstance(error, HTTPException):
         code = error.code or 500
         headers = {"Retry-After": "5"} if code == 503 else {}
@@ -154,9 +157,7 @@ def _told(error: Exception) -> tuple[int, str, dict[str, str]]:
         return code, _words(error), headers
     if isinstance(error, UsageError):
         return 400, str(error), {}
-    if isinstance(error, TracksError):
-        return 500, str(error), {}
-    return 500, "the server failed at this; its terminal says why", {}
+    return 500, str(error) if in_full and isinstance(error, TracksError) else FAILED, {}
 
 
 def _words(error: HTTPException) -> str:

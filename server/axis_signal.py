@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from server.axis import Axis, Mode, Piece
 
-EXACT_WIDTH = 1 << 14
+EXACT_WIDTH = 1 << 12
 """Up to so many bases a bin, tiles come from the file's values."""
 
 ZOOM_SHARE = 6
@@ -63,7 +63,7 @@ _KEPT: ByteCache[_Records] = ByteCache(_KEPT_BYTES, lambda records: records.nbyt
 class AxisSignal:
     """A bigWig file whose chromosomes lie on a genome axis; several threads may use it at once.
 
-    Bins of at most 16 kb are computed from the file's values in float64. Wider ones come from the coarsest zoom
+    Bins of at most 4 kb are computed from the file's values in float64. Wider ones come from the coarsest zoom
     records that are at most a sixth of a bin: sums of records that cross a bin's edge are shared out by length, and
     their least and greatest values count on both sides. So what is uncertain is on which side of an edge a value lies
     that is within a sixth of a bin of it. A tile that would read more than 512 blocks of values, of a file of a value

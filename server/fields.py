@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from werkzeug.exceptions import BadRequest
 
@@ -57,11 +57,21 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 
 def json_value(data: bytes) -> Any:
-    """Read a JSON body. Raises BadRequest when it is not JSON."""
+    """Read a JSON body. Raises BadRequest when it is not JSON, or holds a number that is none or too large."""
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from error
+
+
+def _no_number(word: str) -> NoReturn:
+    # Python reads and writes these words, and no browser does.
+    raise ValueError(f"it holds {word[:32]}, which is no number there")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
 
 
 def _number(value: object) -> float | None:
@@ -72,7 +82,10 @@ def _number(value: object) -> float | None:
             return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return value if math.isfinite(value) else None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # an integer larger than any float
+        return None
 
 
 def _inside(start: int, end: int, axis: Axis) -> tuple[int, int] | None:

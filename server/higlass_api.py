@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -10,11 +11,13 @@ from werkzeug.exceptions import BadRequest, NotFound
 
 from server.axis import tileset_uid
 from server.fields import client_id, json_object, json_value, view_span
-from server.predicted import Asker
+from server.predicted import Asker, PredictedTileset
+from server.security import FAILED
 from server.viewconf import SERVER, view_config
+from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Flask
     from werkzeug.datastructures import MultiDict
@@ -32,9 +35,15 @@ LISTED = 1000
 _TEXT = 100
 """Letters of a search that are looked at."""
 
+_LOG = logging.getLogger("server")
 
-def add_tile_api(app: Flask, site: Site, viewconfs: ViewConfs) -> None:
-    """Add the routes below ``/api/v1`` to an application."""
+
+def add_tile_api(app: Flask, site: Site, viewconfs: ViewConfs, in_full: Callable[[], bool]) -> None:
+    """Add the routes below ``/api/v1`` to an application; ``in_full`` says whether who asks may read failures as they
+    are, with the files that they name."""
+
+    def answers(ids: Iterable[str]) -> Response:
+        return jsonify(tiles(site, ids, _asker(site), in_full()))
 
     @app.get(f"{SERVER}/tileset_info/", strict_slashes=False)
     def tileset_info() -> Response:
@@ -45,13 +54,12 @@ def add_tile_api(app: Flask, site: Site, viewconfs: ViewConfs) -> None:
 
     @app.get(f"{SERVER}/tiles/", strict_slashes=False)
     def get_tiles() -> Response:
-        return jsonify(tiles(site, request.args.getlist("d"), _asker(site)))
+        return answers(request.args.getlist("d"))
 
     @app.post(f"{SERVER}/tiles/", strict_slashes=False)
     def post_tiles() -> Response:
         # The address holds all ids, and the body those of tracks with options (none here use them): answer both.
-        ids = [*request.args.getlist("d"), *posted_ids(json_value(request.get_data() or b"[]"))]
-        return jsonify(tiles(site, ids, _asker(site)))
+        return answers([*request.args.getlist("d"), *posted_ids(json_value(request.get_data() or b"[]"))])
 
     @app.get(f"{SERVER}/chrom-sizes/", strict_slashes=False)
     def chrom_sizes() -> Response:
@@ -112,7 +120,7 @@ def add_tile_api(app: Flask, site: Site, viewconfs: ViewConfs) -> None:
         return jsonify(uid=viewconfs.save(viewconf))
 
 
-def tiles(site: Site, tile_ids: Iterable[str], asker: Asker) -> dict[str, TileData]:
+def tiles(site: Site, tile_ids: Iterable[str], asker: Asker, in_full: bool) -> dict[str, TileData]:
     """Answer tile ids, each for itself, because one that fails must not blank the others (facts T6)."""
     answers: dict[str, TileData] = {}
     for number, tile_id in enumerate(dict.fromkeys(tile_ids)):
@@ -124,15 +132,19 @@ def tiles(site: Site, tile_ids: Iterable[str], asker: Asker) -> dict[str, TileDa
         else:
             try:
                 answers[tile_id] = _tile(tileset, tile_id, asker)
+            except UsageError as error:
+                answers[tile_id] = {"error": str(error)}
             except Exception as error:
-                answers[tile_id] = {"error": f"this tile failed: {error}"}
+                unforeseen = None if isinstance(error, TracksError) else error
+                _LOG.error("the tile %r failed: %s", tile_id[:_TEXT], error, exc_info=unforeseen)
+                answers[tile_id] = {"error": f"this tile failed: {error}" if in_full else FAILED}
     return answers
 
 
 def _tile(tileset: Tileset, tile_id: str, asker: Asker) -> TileData:
-    tiles_for = getattr(tileset, "tiles_for", None)
-    [(_, tile)] = tileset.tiles([tile_id]) if tiles_for is None else tiles_for([tile_id], asker)
-    answer: TileData = tile
+    if not isinstance(tileset, PredictedTileset):
+        return tileset.tile(tileset.axis.tile(tile_id))
+    [(_, answer)] = tileset.tiles_for([tile_id], asker)
     return answer
 
 

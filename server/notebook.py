@@ -19,7 +19,7 @@ from server.figure import draw_region
 from server.jobs import JobState
 from server.site import Site
 from server.viewconf import OBSERVED_COLOR, VIEW
-from tracks.errors import TracksError
+from tracks.errors import TracksError, UsageError
 from tracks.genome import demo_genome
 from tracks.store import Store, default_store_folder
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tracks.regions import Region
 
 _HEIGHTS = {"chromosomes": 30, "genes": 70, "intervals": 20, "panel": 90}
+_WIDTHS = (2, 40)
 _WAIT = 0.2
 _LISTEN = 2.0
 
@@ -98,9 +99,11 @@ def plot(
     """Draw observed and predicted tracks of a region, a chromosome or a gene as a figure for a paper, and return it.
 
     Windows that nobody predicted before are predicted first and kept; ``progress`` is told the windows done and in
-    all. ``out`` is a .pdf, .svg or .png file to write as well; ``width`` is in inches. Raises UsageError for a place
-    that is not there or another suffix, TracksError when a window fails or a file cannot be used.
+    all. ``out`` is a .pdf, .svg or .png file to write as well; ``width`` is in inches, 2 to 40. Raises UsageError for a
+    place that is not there, another suffix or another width, TracksError when a window fails or a file cannot be used.
     """
+    if not _WIDTHS[0] <= width <= _WIDTHS[1]:
+        raise UsageError(f"a figure is {_WIDTHS[0]} to {_WIDTHS[1]} inches wide, not {width}")
     site = _site(project, model, (head,) if head else (), store, device)
     place, panels = _place(site, region), _panels(site, tracks)
     if any(panel.predicted for panel in panels):

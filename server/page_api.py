@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
@@ -36,6 +37,8 @@ BED_BYTES = 4_000_000
 BED_LINES = 100_000
 EXPORTS = 2
 """Files that may be made at once."""
+SENDING = 8
+"""Exports that may be under way at once until their last byte is read: each may hold a thread of the server."""
 
 _NAME = 200
 _CHUNK = 1 << 16
@@ -158,7 +161,7 @@ def add_predictions(app: Flask, site: Site, streams: Streams) -> None:
 
 def add_export(app: Flask, site: Site, stopping: threading.Event) -> None:
     """Add the files to take away. They are made in a folder for temporary files, and gone once they are sent."""
-    free = threading.BoundedSemaphore(EXPORTS)
+    making, sending = threading.BoundedSemaphore(EXPORTS), threading.BoundedSemaphore(SENDING)
 
     @app.get("/api/export")
     def export_tileset() -> Response:
@@ -171,27 +174,53 @@ def add_export(app: Flask, site: Site, stopping: threading.Event) -> None:
         where = span(request.args.get("start"), request.args.get("end"), site.axis) if part else None
         regions = export.exported_regions(site.axis, where)
         name = export.file_name(tileset, form, regions if part else None)
-        if isinstance(tileset, ObservedTileset) and form == "bigwig" and not part:
-            return _attachment(tileset.path, name)
         gone = request.environ.get("waitress.client_disconnected", lambda: False)
-        if not free.acquire(blocking=False):
-            raise ServiceUnavailable(f"{EXPORTS} exports are being made already; try again when they are done")
-        folder = Path(tempfile.mkdtemp(prefix="tracks-export-"))
-        try:
-            stopped: Callable[[], bool] = lambda: stopping.is_set() or gone()  # noqa: E731
-            bins = export.export(tileset, form, regions, folder / name, stopped)
-            if not bins:
-                raise NotFound(f"nothing is known of {tileset.name} {'there' if part else 'yet'}; predict it first")
-            response = _attachment(folder / name, name)
-        except BaseException as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, export.ExportStoppedError):
-                raise ServiceUnavailable("the export was stopped") from error
-            raise
-        finally:
-            free.release()
-        response.call_on_close(lambda: shutil.rmtree(folder, ignore_errors=True))
+        stopped: Callable[[], bool] = lambda: stopping.is_set() or gone()  # noqa: E731
+        with contextlib.ExitStack() as held:
+            held.enter_context(_one_of(sending, f"{SENDING} exports are being sent already; try again a little later"))
+            if isinstance(tileset, ObservedTileset) and form == "bigwig" and not part:
+                path = tileset.path
+            else:
+                with _one_of(making, f"{EXPORTS} exports are being made already; try again when they are done"):
+                    path = held.enter_context(_temporary_folder()) / name
+                    try:
+                        bins = export.export(tileset, form, regions, path, stopped)
+                    except export.ExportStoppedError as error:
+                        raise ServiceUnavailable("the export was stopped") from error
+                if not bins:
+                    raise NotFound(_nothing(tileset, part))
+            response = _attachment(path, name)
+            response.call_on_close(held.pop_all().close)
         return response
+
+
+@contextlib.contextmanager
+def _one_of(places: threading.BoundedSemaphore, words: str) -> Iterator[None]:
+    """Hold one of some places. Raises ServiceUnavailable with these words when all are taken."""
+    if not places.acquire(blocking=False):
+        raise ServiceUnavailable(words)
+    try:
+        yield
+    finally:
+        places.release()
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="tracks-export-"))
+    except OSError as error:
+        raise TracksError(f"an export needs room in the folder for temporary files: {error.strerror}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _nothing(tileset: PredictedTileset | ObservedTileset, part: bool) -> str:
+    if isinstance(tileset, ObservedTileset):
+        return f"{tileset.name}: the file has no value {'there' if part else 'in this genome'}"
+    return f"nothing is known of {tileset.name} {'there' if part else 'yet'}; predict it first"
 
 
 def regions_of(body: dict[str, Any], site: Site) -> list[Region]:

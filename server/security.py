@@ -1,9 +1,9 @@
 """Who may ask: the names that this server answers to, a token, and the pages of which other origins.
 
-A browser sends any page's requests to any server, so three things are checked. ``Host``: a page elsewhere may point a
-name of its own at this machine (DNS rebinding). ``Origin`` and ``Sec-Fetch-Site``: what another site's page asks for is
-refused unless that site is listed. The token, where there is one: as a cookie of our own page, or as
-``Authorization: Bearer``. Pure functions; ``server.app`` applies them.
+A browser sends any page's requests to any server, so three things are checked. ``Host``, where only this machine may
+ask: a page elsewhere may point a name of its own at it (DNS rebinding). ``Origin`` and ``Sec-Fetch-Site``: what another
+site's page asks for is refused unless that site is listed. The token, where there is one: as a cookie of our own page,
+or as ``Authorization: Bearer``. Pure functions; ``server.app`` applies them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hmac
 import ipaddress
 import re
 import secrets
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """The names under which a machine speaks to itself."""
+
+FAILED = "the server failed at this; its terminal says why"
+"""All that others than this machine are told of a failure, whose own words may name its files."""
 
 ANY_ORIGIN = "*"
 
@@ -53,23 +55,32 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|https?://\[[0
 class Access:
     """Who may ask.
 
-    ``hosts`` are the names that a request may have as its Host, None for any; with ``addresses`` every IP address is
-    one too, because only names can be rebound. ``origins`` are those of other sites whose pages may ask; ``"*"``
-    lets the pages of all sites read. ``cookie`` is the name under which our own page keeps the token.
+    ``hosts`` are the names that a request may have as its Host, None for any. ``public`` says that others than this
+    machine's people may ask, without a token. ``origins`` are those of other sites whose pages may ask; ``"*"`` lets
+    the pages of all sites read. ``cookie`` is the name under which our own page keeps the token.
     """
 
     hosts: frozenset[str] | None = LOOPBACK
-    addresses: bool = False
+    public: bool = False
     token: str | None = None
     origins: frozenset[str] = frozenset()
     cookie: str = "tracks"
 
     def is_us(self, host: str) -> bool:
         """Say whether a request with this Host (``name`` or ``name:port``) is meant for this server."""
-        if self.hosts is None:
-            return True
-        name = _hostname(host)
-        return name in self.hosts or (self.addresses and is_address(name))
+        return self.hosts is None or _hostname(host) in self.hosts
+
+    def tells_all(self, address: str | None) -> bool:
+        """Say whether who asks from an IP address may read failures as they are, with this machine's folders in them.
+
+        A proxy asks from this machine for others, so nobody may where others are let in at all.
+        """
+        if self.public or self.token is not None:
+            return False
+        try:
+            return ipaddress.ip_address(address or "").is_loopback
+        except ValueError:
+            return False
 
     def lists(self, origin: str, method: str = "GET", path: str = "") -> bool:
         """Say whether a page of that origin may ask this; where all origins may, they may only read."""
@@ -114,7 +125,8 @@ def access_to(
     """Return who may ask a server that listens at ``address``, an IP address, for which ``host`` was asked.
 
     Elsewhere than on the loopback address a token is needed, one is made where none is given, unless the server is
-    ``public``. ``origins`` are those whose pages may ask, or ``"*"``. Raises UsageError where these do not go together.
+    ``public``. Since anybody may ask then, it answers to every name, such as that of a proxy. ``origins`` are those
+    whose pages may ask, or ``"*"``. Raises UsageError where these do not go together.
     """
     if public and token is not None:
         raise UsageError("--public lets everyone in, so leave the token (--token-file, TRACKS_TOKEN) out, or --public")
@@ -127,20 +139,9 @@ def access_to(
             "--cors '*' would let every page that you visit read your tracks; name the origins, or add --public where "
             "anybody may read them"
         )
-    if token is not None:
-        # Whoever has it may come by any name, also through a proxy.
-        return Access(None, token=token, origins=listed)
-    names = {host.lower(), address} if loopback else {host.lower(), socket.gethostname().lower()}
-    return Access(LOOPBACK | names, addresses=not loopback, origins=listed)
-
-
-def is_address(name: str) -> bool:
-    """Say whether a host is written as an IP address."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    # Whoever has the token, too, may come by any name.
+    by_any_name = token is not None or not loopback
+    return Access(None if by_any_name else LOOPBACK | {host.lower(), address}, public, token, listed)
 
 
 def other_origin(headers: Headers, host: str) -> str | None:

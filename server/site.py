@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model.folder import demo_model_folder, head_names, load_model
+from model.folder import demo_model_folder, head_names, load_head, load_model
 from model.predict import Predictor
 from server.axis import Axis
 from server.events import Events
@@ -21,7 +21,7 @@ from tracks.grid import WINDOW
 from tracks.project import load_project
 from tracks.regions import Region, parse_region
 from tracks.split import Block, read_split
-from tracks.track import slug_of
+from tracks.track import select_tracks, slug_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +87,8 @@ class Site:
     """A project opened for looking at, with a model's predictions of its genome.
 
     ``heads`` are those of the model that can be looked at, by default all. Beside the project file it uses ``loci.bed``
-    (chromosome, start, end, name, note) where there is one. Raises TracksError when a file cannot be used.
+    (chromosome, start, end, name, note) where there is one. Raises UsageError where the project names a split that is
+    not there or bounds that neither it nor the model has, TracksError when a file cannot be used.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Site:
         self.genome = Genome(self.project.genome)
         folder = model_folder or self.project.model or demo_model_folder()
         self.model: Model = load_model(folder, heads or head_names(folder), stride)
+        self._check_names(project_file)
         self.store = store
         self.axis = Axis(self.genome.chrom_sizes)
         self.blocks = self._blocks()
@@ -136,6 +138,25 @@ class Site:
                 shown += [made.tileset, made.lower, made.upper]
         self.tilesets = {tileset.uid: tileset for tileset in shown if tileset is not None}
         """Every tileset by its uid: nothing else is served."""
+
+    def _check_names(self, project_file: Path) -> None:
+        """Raise UsageError for what the project names and nobody would miss: a split, where the model has its own, and
+        the tracks that bound another, which may be those of a head that is not shown."""
+        split = self.project.split
+        if split is not None and not split.is_file():
+            raise UsageError(f"{project_file}, split: there is no file {split}")
+        bounds = [[name for name in (entry.lower, entry.upper) if name is not None] for entry in self.project.track]
+        if not any(bounds):
+            return
+        folder, shown = self.model.folder, {spec.name for spec in self.model.heads}
+        others = [load_head(folder, name)[0] for name in head_names(folder) if name not in shown]
+        known = {entry.track.slug: entry.track for entry in self.project.track}
+        known |= {track.slug: track for spec in (*self.model.heads, *others) for track in spec.tracks}
+        for at, names in enumerate(bounds):
+            try:
+                select_tracks(list(known.values()), names)
+            except UsageError as error:
+                raise UsageError(f"{project_file}, track.{at}: {error}") from error
 
     def _blocks(self) -> tuple[Block, ...]:
         # What a model has seen is the model's to say; the project's split is where it says nothing.

@@ -3,18 +3,30 @@ beside them: a model, genes and other intervals."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tracks.errors import TracksError, UsageError
 from tracks.track import Track, slug_of
 from tracks.transform import Affine, Transform
 
 _COLOR = r"^#[0-9a-fA-F]{6}$"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _GENES, _ISLANDS = "genes.tsv.gz", "cpg_islands.bed.gz"
+
+
+def _without_control(path: Path) -> Path:
+    # Files of such names cannot be opened, or would break the line of an error.
+    if _CONTROL.search(str(path)):
+        raise ValueError("a path has no control characters")
+    return path
+
+
+_File = Annotated[Path, AfterValidator(_without_control)]
 
 
 class DescribedTrack(BaseModel):
@@ -49,9 +61,9 @@ class TrackEntry(DescribedTrack):
     Whether the model has them is for whoever loads the model to see.
     """
 
-    observed: Path | None = None
+    observed: _File | None = None
     role: Literal["target", "auxiliary"] = "target"
-    coverage: Path | None = None
+    coverage: _File | None = None
     weight: float = Field(default=1.0, gt=0)
     scale: float = 1.0
     offset: float = 0.0
@@ -70,7 +82,7 @@ class Annotation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    bed: Path
+    bed: _File
     color: str = Field(default="#47505b", pattern=_COLOR)
 
     @property
@@ -85,11 +97,11 @@ class Project(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    genome: Path
-    split: Path | None = None
-    model: Path | None = None
+    genome: _File
+    split: _File | None = None
+    model: _File | None = None
     """The folder of the model whose predictions are shown."""
-    genes: Path | None = None
+    genes: _File | None = None
     """Genes as our table, BED12, GTF or GFF3; where none is named, ``genes.tsv.gz`` beside the project file, if any."""
     annotation: tuple[Annotation, ...] = ()
     """Where none is named, ``cpg_islands.bed.gz`` beside the project file if it is there."""

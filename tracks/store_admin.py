@@ -142,9 +142,9 @@ def to_remove(
     keep: Collection[str] | None = None,
     now: float | None = None,
 ) -> list[Holding]:
-    """Choose what to remove, oldest first: what is of ``model`` (a name, or at least six letters with which a head's
-    digest begins), was last written more than ``older_than`` seconds ago, and is not under one of the digests to ``keep``; with ``max_bytes``,
-    only as much of it as makes the rest fit. What is not said limits nothing.
+    """Choose what to remove, oldest first: what is of ``model`` (a name, or how a head's digest begins, in six letters
+    or more), was last written more than ``older_than`` seconds ago, and is not under one of the digests to ``keep``;
+    with ``max_bytes``, only as much of it as makes the rest fit. What is not said limits nothing.
 
     Raises UsageError when nothing is said at all, nothing in the store is of ``model``, or that is too short.
     """
@@ -153,9 +153,7 @@ def to_remove(
     chosen = list(held)
     if model is not None:
         begins = model.lower() if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_LETTERS},}}", model) else None
-        chosen = [
-            entry for entry in chosen if entry.model == model or (begins and entry.digest.startswith(begins))
-        ]
+        chosen = [entry for entry in chosen if entry.model == model or (begins and entry.digest.startswith(begins))]
         if not chosen:
             there = ", ".join(sorted({entry.model or entry.digest[:12] for entry in held})) or "nothing"
             if re.fullmatch(rf"[0-9a-fA-F]{{0,{PREFIX_LETTERS - 1}}}", model):

@@ -93,7 +93,9 @@ def _array_problems(folder: Path) -> list[Problem]:
         return [] if _opened(folder) is not None or not folder.exists() else [_unusable(folder)]
     problems = []
     if array_attributes(folder) is None:
-        problems.append(Problem(folder, "the names of what it holds are damaged", partial(_forget_names, folder), folder))
+        problems.append(
+            Problem(folder, "the names of what it holds are damaged", partial(_forget_names, folder), folder)
+        )
     files = _summaries(store)
     chunks = {int(path.name) for path in (folder / "c").glob("*") if path.name.isdecimal()}
     flagged = set() if files is None else set(np.flatnonzero(files.array("known")).tolist())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from flask.testing import FlaskClient
 
 from server.app import create_app
-from server.security import Access
+from server.security import Access, access_to
 from server.site import Site
+from server.tilesets import ObservedTileset
 from tests.server.web import read
+from tracks.errors import TracksError
 
 LAB = "https://lab.example"
 TOKEN = "a-token-that-nobody-guesses"
@@ -91,10 +93,44 @@ def test_loopback_names_are_served(client: FlaskClient, host: str) -> None:
     assert client.get("/api/status", headers={"Host": host}).status_code == 200
 
 
-def test_on_another_address_a_request_names_this_machine(site: Site, static: Path) -> None:
-    client = asks(site, static, Access(frozenset({"tower", "localhost"}), addresses=True))
-    for host, code in (("tower:8765", 200), ("10.0.0.5:8765", 200), ("[fe80::1]", 200), ("evil.example", 403)):
-        assert client.get("/api/status", headers={"Host": host}).status_code == code, host
+def test_where_anybody_may_ask_a_proxy_may_keep_its_name(site: Site, static: Path) -> None:
+    client = asks(site, static, access_to("0.0.0.0", "0.0.0.0", public=True))
+    at = {"Host": "tracks.lab.example"}
+    assert client.get("/api/status", headers=at).status_code == 200
+    own = {**at, "Origin": "https://tracks.lab.example"}
+    body = {"client": "x", "start": 0, "end": 5}
+    assert client.post("/api/view", json=body, headers=own).status_code == 200
+    assert client.post("/api/view", json=body, headers={**at, "Origin": LAB}).status_code == 403
+
+
+def test_others_are_not_told_of_our_folders(site: Site, static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise TracksError("cannot read /home/me/secret.bw")
+
+    monkeypatch.setattr(site, "locate", broken)
+    monkeypatch.setattr(ObservedTileset, "tile", broken)
+    observed = "observed-cpg_methylation_imr90.0.0"
+
+    def told(access: Access, address: str) -> tuple[str, str]:
+        client = asks(site, static, access)
+        options: dict[str, Any] = {
+            "environ_base": {"REMOTE_ADDR": address},
+            "headers": {"Authorization": f"Bearer {TOKEN}"},
+        }
+        locate = client.get("/api/locate?q=x", **options)
+        tile = client.get(f"/api/v1/tiles/?d={observed}&d=genes.99.0", **options)
+        assert (locate.status_code, tile.status_code) == (500, 200)
+        assert "zoom" in read(tile)["genes.99.0"]["error"], "what was wrong with the request itself"
+        return read(locate)["error"], read(tile)[observed]["error"]
+
+    mine = told(Access(), "127.0.0.1")
+    assert all("/home/me/secret.bw" in words for words in mine)
+    for access, address in (
+        (Access(), "10.0.0.9"),
+        (Access(None, token=TOKEN), "127.0.0.1"),
+        (Access(public=True), "127.0.0.1"),
+    ):
+        assert set(told(access, address)) == {"the server failed at this; its terminal says why"}
 
 
 @pytest.mark.parametrize("headers", [{"Origin": LAB}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"},
@@ -189,6 +225,26 @@ def test_bodies_are_bounded(client: FlaskClient) -> None:
         assert f"{most:,}" in read(response)["error"]
 
 
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN", "Infinity", "-Infinity"])
+def test_numbers_that_are_none_are_refused(client: FlaskClient, number: str) -> None:
+    kind = {"content_type": "application/json"}
+    for response in (
+        client.post("/api/view", data='{"client": "x", "start": 0, "end": %s}' % number, **kind),
+        client.post("/api/predict", data='{"start": 0, "end": %s}' % number, **kind),
+        client.post("/api/retry", data='{"start": %s, "end": 5}' % number, **kind),
+    ):
+        assert response.status_code == 400
+        assert "start" in (words := read(response)["error"]) or number in words
+    viewconf = '{"viewconf": {"views": [{"initialXDomain": [0, %s]}]}}' % number
+    saved = client.post("/api/v1/viewconfs/", data=viewconf, **kind)
+    if number.lstrip("-").isdecimal():  # it is JSON, if not a place
+        assert saved.status_code == 200
+        assert client.get(f"/api/v1/viewconfs/?d={read(saved)['uid']}").status_code == 200
+    else:
+        assert saved.status_code == 400
+        assert number in read(saved)["error"]
+
+
 def test_pages_of_other_sites_may_load_the_plugin(site: Site, static: Path) -> None:
     client = asks(site, static, Access(None, token=TOKEN))
     from_elsewhere = {"Sec-Fetch-Site": "cross-site", "Origin": "https://lab.example"}
@@ -227,7 +283,7 @@ def test_the_link_leaves_a_cookie_and_an_address_without_the_token(site: Site, s
     assert opened.headers["Location"] == "/jobs?renderer=canvas"
     cookie = opened.headers["Set-Cookie"]
     assert cookie.startswith(f"tracks-8765={TOKEN};")
-    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
     assert client.get(f"/?token={TOKEN}").headers["Location"] == "/"
     # The client keeps cookies as a browser does.
     assert client.get("/", buffered=True).status_code == 200

@@ -15,7 +15,7 @@ import server.export
 from model.predict import Predictor
 from server.app import create_app
 from server.export import ExportStoppedError, export, exported_regions
-from server.page_api import EXPORTS
+from server.page_api import EXPORTS, SENDING
 from server.site import Site
 from tests.server.web import read
 from tracks.bigwig import read_bins
@@ -130,8 +130,8 @@ def test_what_was_observed(client: FlaskClient, site: Site, tmp_path: Path, obse
         ("uid=genes", 404, "'genes'"),
         (f"uid={PREDICTED}&format=hdf5", 400, "bigwig, bedgraph"),
         (f"uid={PREDICTED}&start=7", 400, "0 <= start"),
-        (f"uid={PREDICTED}&start=230000&end=340000", 404, "nothing is known"),
-        (f"uid={OBSERVED}&start=700050&end=710000", 404, "nothing is known"),
+        (f"uid={PREDICTED}&start=230000&end=340000", 404, "predict it first"),
+        (f"uid={OBSERVED}&start=700050&end=710000", 404, "IMR90, observed: the file has no value there"),
     ],
 )
 def test_what_cannot_be_exported_is_said(
@@ -209,4 +209,39 @@ def test_so_many_are_made_at_once_and_no_more(
         thread.join(60)
     assert codes == [200] * EXPORTS
     assert client.get(address, buffered=True).status_code == 200
+    assert list(temporary.iterdir()) == []
+
+
+def test_without_room_for_temporary_files_it_says_so_and_goes_on_later(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    address = f"/api/export?uid={PREDICTED}&start=0&end=1000"
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        for _ in range(max(EXPORTS, SENDING) + 1):
+            refused = client.get(address)
+            assert refused.status_code == 500
+            assert "an export needs room in the folder for temporary files: No such file" in read(refused)["error"]
+    assert client.get(address, buffered=True).status_code == 200
+
+
+def test_who_does_not_read_holds_few_threads(client: FlaskClient, temporary: Path) -> None:
+    addresses = [f"/api/export?uid={OBSERVED}", f"/api/export?uid={PREDICTED}"]
+    stalled = [client.get(addresses[at % 2]) for at in range(SENDING)]
+    assert {response.status_code for response in stalled} == {200}
+    for address in addresses:
+        refused = client.get(address)
+        assert refused.status_code == 503
+        assert "exports are being sent" in read(refused)["error"]
+        assert int(refused.headers["Retry-After"]) > 0
+    assert client.get("/api/status").status_code == 200
+    stalled[0].close()
+    assert client.head(addresses[0], buffered=True).status_code == 200
+    assert client.get(addresses[0], buffered=True).status_code == 200
+    for response in stalled[1:]:
+        response.close()
+    again = [client.get(addresses[0]) for _ in range(SENDING)]
+    assert {response.status_code for response in again} == {200}
+    for response in again:
+        response.close()
     assert list(temporary.iterdir()) == []

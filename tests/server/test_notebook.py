@@ -84,6 +84,12 @@ def test_a_gene_and_one_track_can_be_named(where: dict[str, Path]) -> None:
         tracks.view("BETA", tracks=["nothing"], **where)
 
 
+@pytest.mark.parametrize("width", [-3, 0, 1.9, 41, float("nan"), float("inf")])
+def test_a_width_that_no_figure_has(where: dict[str, Path], width: float) -> None:
+    with pytest.raises(UsageError, match=rf"2 to 40 inches wide, not {width}"):
+        tracks.plot(REGION, width=width, **where)
+
+
 def test_the_command_writes_a_figure_and_names_what_is_wrong(where: dict[str, Path], tmp_path: Path) -> None:
     options = ["--project", where["project"], "--model", where["model"], "--store", where["store"]]
     out = tmp_path / "figure.png"

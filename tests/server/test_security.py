@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from server.security import LOOPBACK, access_to, check_origin, check_token, new_token
@@ -28,8 +26,21 @@ def test_every_other_address_has_a_token_unless_it_is_public(address: str) -> No
     assert access.is_us("whatever.example")
     public = access_to("tower", address, public=True)
     assert public.token is None
-    assert all(public.is_us(host) for host in ("tower:1", "10.0.0.5", "localhost", socket.gethostname()))
-    assert not public.is_us("evil.example")
+    assert all(public.is_us(host) for host in ("tower:1", "10.0.0.5", "localhost", "tracks.lab.example"))
+    assert not access_to("localhost", "127.0.0.1", public=True).is_us("tracks.lab.example")
+
+
+def test_failures_are_told_in_full_to_this_machine_alone() -> None:
+    alone = access_to("localhost", "127.0.0.1")
+    assert [alone.tells_all(asks) for asks in ("127.0.0.1", "::1", "10.0.0.9", "", None)] == [True, True, *[False] * 3]
+    # A proxy on this machine asks for others.
+    for open_to_others in (
+        access_to("localhost", "127.0.0.1", public=True),
+        access_to("localhost", "127.0.0.1", token=TOKEN),
+        access_to("tower", "10.0.0.5", public=True),
+        access_to("tower", "10.0.0.5"),
+    ):
+        assert not open_to_others.tells_all("127.0.0.1")
 
 
 def test_a_token_that_is_given_holds_everywhere() -> None:

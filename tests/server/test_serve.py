@@ -209,6 +209,7 @@ def test_without_the_built_page_it_says_how_to_build_it(
         (["--max-view", "0"], "2Mb"),
         (["--device", "abacus"], "abacus"),
         (["--stride", "7"], "stride"),
+        (["--stride", "0"], "stride"),
         (["--store", "tracks.toml/x"], "store"),
     ],
 )
@@ -230,6 +231,14 @@ def test_a_wrong_option_is_one_line(
     assert said in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.output
     assert "Tracks is at" not in result.stdout
+
+
+def test_the_demo_refuses_a_stride_of_nothing(
+    cli: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, static: Path, model_folder: Path
+) -> None:
+    monkeypatch.setattr(server.serve, "STATIC", static)
+    result = cli("demo", "--no-browser", "--model", model_folder, "--stride", "0")
+    assert (result.exit_code, "stride" in result.stderr) == (2, True)
 
 
 def test_without_a_project_it_names_the_demo(

@@ -147,6 +147,35 @@ def test_a_scale_that_is_no_fraction_comes_from_the_file(own_project: Path, mode
     assert 0.99 < high <= 1.0
 
 
+def test_a_split_that_is_not_there_is_said(own_project: Path, model_folder: Path, tmp_path: Path) -> None:
+    assert opened(own_project, model_folder, tmp_path).model.split, "it would do without"
+    own_project.write_text(own_project.read_text().replace("split.bed", "no.bed"))
+    with pytest.raises(UsageError, match=rf"tracks\.toml, split: there is no file {own_project.parent}/no\.bed"):
+        opened(own_project, model_folder, tmp_path)
+
+
+def test_bounds_that_nobody_has_are_said_with_the_nearest(
+    own_project: Path, two_headed_folder: Path, tmp_path: Path
+) -> None:
+    text = own_project.read_text()
+    banded = text.replace(
+        '\n[[track]]\nname = "LMNB1', 'lower = "LMNB1 LAD liver"\nupper = "%s"\n\n[[track]]\nname = "LMNB1'
+    )
+    own_project.write_text(banded % "LMNB1 LAD livr")
+    with pytest.raises(
+        UsageError, match=r"track\.0: there is no track 'LMNB1 LAD livr'; did you mean 'LMNB1 LAD liver'"
+    ):
+        opened(own_project, two_headed_folder, tmp_path)
+    # A head that is not shown may have it.
+    path = two_headed_folder / "heads" / "window" / "head.json"
+    head = json.loads(path.read_text())
+    head["tracks"][0]["name"] = "upper end"
+    folder = Path(shutil.copytree(two_headed_folder, tmp_path / "model"))
+    (folder / "heads" / "window" / "head.json").write_text(json.dumps(head))
+    own_project.write_text(banded % "upper end")
+    assert Site(own_project, folder, Store(tmp_path / "store"), ["bins"]).panels[0].predicted[0].lower
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from tracks.window_summary import summary_file
 
 Cli = Callable[..., Result]
 DAY = 86400
+HEX = "0123456789abcdef" * 2
 COLUMNS = ["MODEL", "HEAD", "DIGEST", "PRECISION", "GENOME", "CHROMS", "WINDOWS", "SIZE"]
 
 
@@ -100,7 +102,7 @@ def test_du_adds_up_to_what_is_on_disk(cli: Cli, store: Path) -> None:
     ("options", "kept"),
     [
         (["--model", "old"], ALL[2:]),
-        (["--model", "1bbb"], [*ALL[:2], ALL[3]]),
+        (["--model", "1bbbbb"], [*ALL[:2], ALL[3]]),
         (["--older-than", "30d"], ALL[1:]),
         (["--older-than", "2w"], ALL[2:]),
         (["--model", "new", "--older-than", "1h"], ALL),
@@ -169,6 +171,8 @@ def test_a_program_goes_on_with_what_was_pruned(cli: Cli, store: Path) -> None:
     [
         (["prune"], 2, "say what to remove: --model, --older-than, --max-size or --keep"),
         (["prune", "--model", "newer"], 2, "the store holds nothing of a model 'newer'; it holds new, old"),
+        (["prune", "--model", "", "--yes"], 2, "6 letters or more of a digest, not ''; the store holds new, old"),
+        (["prune", "--model", "1bbbb", "--yes"], 2, "6 letters or more of a digest, not '1bbbb'"),
         (["prune", "--older-than", "soon"], 2, "--older-than takes a time such as 12h, 30d or 8w, not 'soon'"),
         (["prune", "--max-size", "10 G"], 2, "--max-size takes a size such as 500MB or 10GB, not '10 G'"),
         (["prune", "--keep", "/nowhere"], 2, "/nowhere is not a model folder"),
@@ -182,6 +186,7 @@ def test_errors_are_one_line(cli: Cli, store: Path, arguments: list[str], code: 
     assert run.returncode == code
     assert words in run.stderr
     assert len(run.stderr.splitlines()) == 1
+    assert sorted(left(store)) == sorted(ALL)
 
 
 def test_a_store_that_was_never_made_is_empty(tmp_path: Path) -> None:
@@ -237,24 +242,49 @@ def _undescribed(windows: WindowStore) -> str:
 
 
 def _leave(windows: WindowStore) -> str:
-    path = windows.chunk_file(1).with_name("0.1234.partial")
+    path = windows.chunk_file(1).with_name(f"0.{HEX}.partial")
     path.touch()
     os.utime(path, (time.time() - 4000,) * 2)
-    return "0.1234.partial: a killed process left it unfinished"
+    return f"0.{HEX}.partial: a killed process left it unfinished"
 
 
 def _leave_folder(windows: WindowStore) -> str:
-    path = windows.folder / ".making-1234"
+    path = windows.folder / f".making-{HEX}"
     (path / "1").mkdir(parents=True)
     os.utime(path, (time.time() - 4000,) * 2)
-    return ".making-1234: a killed process left it unfinished"
+    return f".making-{HEX}: a killed process left it unfinished"
+
+
+def _leave_removed(windows: WindowStore) -> str:
+    path = windows.folder.with_name(f".making-{HEX}")
+    shutil.copytree(windows.folder, path)
+    os.utime(path, (time.time() - 4000,) * 2)
+    return f".making-{HEX}: a killed process left it unfinished"
+
+
+def _leave_view(windows: WindowStore) -> str:
+    path = windows.folder.parents[2] / "viewconfs" / f".{HEX}.4711.partial.json"
+    path.parent.mkdir()
+    path.touch()
+    os.utime(path, (time.time() - 4000,) * 2)
+    return f".{HEX}.4711.partial.json: a killed process left it unfinished"
+
+
+def _harm_names(windows: WindowStore) -> str:
+    _described(windows, attributes={"tracks": None})
+    return "the names of what it holds are damaged"
+
+
+def _described(windows: WindowStore, **changed: object) -> None:
+    path = windows.folder / "zarr.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
 
 
 @pytest.mark.parametrize(
     "harm",
     [
         *(_damage, _flip, _lose_summaries, _unflag, _remove_window, _wrong_sums),
-        *(_beyond, _undescribed, _leave, _leave_folder),
+        *(_beyond, _undescribed, _leave, _leave_folder, _leave_removed, _leave_view, _harm_names),
     ],
 )
 def test_verify_finds_and_mends(cli: Cli, store: Path, harm: Callable[[WindowStore], str]) -> None:
@@ -294,9 +324,9 @@ def test_repairs_that_cannot_be_made(store: Path, harm: Callable[[WindowStore], 
 
 
 def test_verify_leaves_what_is_being_written(cli: Cli, store: Path) -> None:
-    fresh = windows_of(store, "new").chunk_file(1).with_name("0.1234.partial")
+    fresh = windows_of(store, "new").chunk_file(1).with_name(f"0.{HEX}.partial")
     fresh.touch()
-    making = windows_of(store, "new").folder / ".making-77"
+    making = windows_of(store, "new").folder / f".making-{HEX}"
     making.mkdir()
     assert cli("store", "verify", "--store", store, "--repair").stdout == f"{store} is sound\n"
     assert fresh.exists()
@@ -311,6 +341,72 @@ def test_other_things_in_the_folder_are_let_be(cli: Cli, store: Path) -> None:
     assert left(store) == []
     assert len([path for path in store.rglob("*") if path.is_file()]) == 3
     assert cli("store", "ls", "--store", store).stdout == f"{store} holds no predictions yet\n"
+
+
+def test_what_looks_like_our_leftovers_elsewhere_is_let_be(cli: Cli, store: Path) -> None:
+    windows = windows_of(store, "new")
+    files = [
+        *(store / "thesis" / name for name in ("draft.partial", f"0.{HEX}.partial", f".{HEX}.1.partial.json")),
+        *(store / "c" / "1" / f"0.{HEX}.partial", store / f".{HEX}.1.partial.json"),
+        store / ("a" * 32) / "my notes" / "a" / "c" / "1" / f"0.{HEX}.partial",
+        *(windows.folder / "download.partial", windows.chunk_file(1).with_name("0.1234.partial")),
+        *(store / "viewconfs" / name for name in ("mine.partial", f"0.{HEX}.partial")),
+        *(store / f".making-{HEX}" / "a", windows.folder / ".making-plans" / "a"),
+    ]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        for old in (path, path.parent):
+            os.utime(old, (time.time() - 40 * DAY,) * 2)
+    assert cli("store", "verify", "--store", store, "--repair").stdout == f"{store} is sound\n"
+    assert [path for path in files if not path.exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('{"shape":[896,4],"attributes":{"tracks":null}}', []),
+        ('{"shape":5}', []),
+        ('{"attributes":[1]}', []),
+        ('{"attributes":{"tracks":[1]}}', []),
+        ('{"shape":["a",1]}', []),
+        ('{"attributes":{"model":5}}', []),
+        ("[" * 100_000, []),
+        ({"shape": [896 * 10**15, 2]}, []),
+        ({"shape": [896 * 5, 10**12]}, []),
+        ({"data_type": "int32"}, []),
+        ({"attributes": {"tracks": None}}, [0, 1]),
+        ({"attributes": {"tracks": [1]}}, [0, 1]),
+        ({"attributes": {"tracks": [{"name": 1}]}}, [0, 1]),
+        ({"attributes": {"model": 5}}, [0, 1]),
+        ({"attributes": [1]}, [0, 1]),
+    ],
+)
+def test_a_damaged_description_is_said_and_mended(
+    cli: Cli, store: Path, text: str | dict[str, object], kept: list[int]
+) -> None:
+    windows = windows_of(store, "new")
+    if isinstance(text, str):
+        (windows.folder / "zarr.json").write_text(text)
+    else:
+        _described(windows, **text)
+    shown = cli("store", "ls", "--store", store)
+    assert shown.exit_code == 0, shown.stderr
+    another_kind = isinstance(text, dict) and "data_type" in text
+    assert shown.stdout.count("damaged: see tracks store verify") == (not another_kind)
+    rows = json.loads(cli("store", "ls", "--store", store, "--json").stdout)["predictions"]
+    assert sum(row["damaged"] for row in rows) == (not another_kind)
+    assert cli("store", "du", "--store", store).exit_code == 0
+    assert cli("store", "prune", "--store", store, "--older-than", "1d", "--dry-run").exit_code == 0
+    found = cli("store", "verify", "--store", store)
+    assert (found.exit_code, found.stdout.count("\n")) == (1, 1)
+    assert found.stdout.startswith(f"{windows.folder}: ")
+    assert cli("store", "verify", "--store", store, "--repair").exit_code == 0
+    assert cli("store", "verify", "--store", store).stdout == f"{store} is sound\n"
+    again = windows_of(store, "new")
+    assert np.flatnonzero(again.known()).tolist() == kept
+    written(again, (2,))
+    assert sorted(left(store)) == sorted(ALL), "its names are there again"
 
 
 def test_windows_from_before_names_are_listed(cli: Cli, store: Path) -> None:

@@ -132,6 +132,17 @@ def test_absolute_paths_stay(tmp_path: Path) -> None:
             'name = "mini"\nannotation = [{name = "a b", bed = "a"}, {name = "A-B", bed = "b"}]',
             "two annotations would both be written as 'a_b'",
         ),
+        ('"genome/hg19.fa.gz"', '"genome\\u0000.fa"', r"genome: .*control characters, found 'genome.x00\.fa'"),
+        ('"split.bed"', '"split\\n.bed"', r"split: .*control characters, found 'split.n\.bed'"),
+        ('name = "mini"', 'name = "mini"\nmodel = "\\u001b[2J"', r"model: .*control characters"),
+        ('name = "mini"', 'name = "mini"\ngenes = "\\u0085"', r"genes: .*control characters"),
+        ('"observed/a.bw"', '"\\u0000"', r"track\.0\.observed: .*control characters"),
+        ("scale = 2.0", 'coverage = "a\\tb"', r"track\.0\.coverage: .*control characters"),
+        (
+            'name = "mini"',
+            'name = "mini"\nannotation = [{name = "LADs", bed = "\\u007f"}]',
+            r"annotation\.0\.bed: .*control characters",
+        ),
         ('name = "mini"', "name = ", "is not TOML"),
         ("[[track]]", "[[tracks]]", r"track: Field required|tracks: Extra"),
     ],
@@ -141,6 +152,7 @@ def test_a_wrong_project_names_the_file_the_entry_and_the_fault(tmp_path: Path, 
         load(tmp_path, GOOD.replace(old, new))
     assert str(tmp_path / "tracks.toml") in str(caught.value)
     assert len(str(caught.value)) < 400 + len(str(tmp_path))
+    assert str(caught.value).isprintable()
 
 
 def test_a_missing_project_and_one_that_is_no_text(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def command(
     demo(
         model=model,
         heads=heads,
-        stride=stride or WINDOW,
+        stride=WINDOW if stride is None else stride,
         store=root,
         device=device,
         threads=threads,

@@ -92,7 +92,7 @@ def command(
     if embeddings and windows is None:
         raise UsageError("--embeddings goes with --windows, which names the rows of the file")
     if windows is not None:
-        if region or bed or chrom or names or stride or form != "bigwig":
+        if region or bed or chrom or names or stride is not None or form != "bigwig":
             raise UsageError(
                 "--windows predicts the windows of its file, all tracks, as HDF5; "
                 "leave --region, --bed, --chrom, --track, --stride and --format out"
@@ -115,7 +115,7 @@ def command(
     from tracks.store import Store, default_store_folder
     from tracks.track import select_tracks
 
-    model = load_model(folder or demo_model_folder(), heads, stride or WINDOW)
+    model = load_model(folder or demo_model_folder(), heads, WINDOW if stride is None else stride)
     tracks = select_tracks(model.tracks, names) if names else model.tracks
     check_output(out, tracks, form, overwrite)
     predictor = Predictor(model, genome, device, threads)

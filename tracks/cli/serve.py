@@ -42,7 +42,7 @@ class _Bases(click.ParamType[int]):
 @options.spare_threads
 @options.port
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
-@click.option("--public", is_flag=True, help="Let everyone in who reaches the address, without a token.")
+@click.option("--public", is_flag=True, help="Let everyone in who reaches the address, by any name.")
 @click.option("--token-file", type=PATH, help="Text file with the token; made with a new one where there is none.")
 @click.option("--cors", "origins", multiple=True, help="Origin whose pages may ask too (repeatable).")
 @click.option(
@@ -97,7 +97,7 @@ def command(
         project,
         model=model,
         heads=heads,
-        stride=stride or WINDOW,
+        stride=WINDOW if stride is None else stride,
         store=root,
         device=device,
         threads=threads,
