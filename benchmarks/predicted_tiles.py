@@ -23,6 +23,7 @@ import numpy as np
 from hg38_signal import CHROM_SIZES
 
 from server.axis import TILE_BINS, Axis
+from server.byte_cache import ByteCache
 from server.events import Events
 from server.predicted import PredictedTileset
 from server.predictions import Predictions
@@ -85,6 +86,8 @@ def tileset_over(root: Path, sequence: SequenceMap) -> PredictedTileset:
     predictions = Predictions(predictor, Store(root), sequence, axis, Events())
     for chrom in CHROM_SIZES:
         predictions.stored.open(chrom, "bins")
+    # Windows stay in memory for a while; here each is read from the disk.
+    predictions.stored._kept = ByteCache(0, lambda values: values.nbytes)
     return PredictedTileset("x", "x", axis, "hg38", predictions, "bins", 1)
 
 

@@ -103,7 +103,8 @@ class Jobs:
     def submit(self, regions: Sequence[Region], heads: Sequence[str], name: str = "") -> Job:
         """Queue regions (0-based half-open; they may overlap) for some heads, and return the job.
 
-        Windows that are known already count as done. Raises UsageError when there is nothing to do it for or too
+        Windows that are known already count as done; the same regions and heads as those of an unfinished job are that
+        job. Raises UsageError when there is nothing to do it for or too
         many jobs wait.
         """
         if not regions or not heads:
@@ -125,6 +126,9 @@ class Jobs:
         title = name.strip()[:100] or f"{merged[0]}{more}"
         job = Job(secrets.token_hex(6), title, merged, tuple(heads), span, windows, total, done=total - left)
         with self._lock:
+            for other in self._unfinished():
+                if (other.regions, other.heads) == (job.regions, job.heads):
+                    return other
             if sum(not other.finished for other in self._jobs.values()) >= UNFINISHED:
                 raise UsageError(
                     f"{UNFINISHED} jobs are waiting or running already; cancel one, or wait for one to end"

@@ -147,14 +147,14 @@ class PredictedTileset(Tileset):
     def _bins(self, chrom: str, over: range, status: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
         totals = np.zeros((len(over), BINS))
         counts = np.zeros((len(over), BINS), np.float64)
-        store = self.predictions.stored.opened(chrom, self.head)
         for place, index in enumerate(over):
-            values = store.read(index) if store is not None and status[place] == Status.KNOWN else None
+            known = status[place] == Status.KNOWN
+            values = self.predictions.stored.kept((chrom, index), self.head) if known else None
             if values is not None:
                 column = values[:, self.column]
                 there = np.isfinite(column)
                 totals[place, there], counts[place] = column[there], there
-            elif status[place] == Status.KNOWN:  # the disk lost it
+            elif known:  # the disk lost it
                 status[place] = Status.QUEUED
                 self.predictions.ask_anew((chrom, index), self.head)
         if parts == BINS:

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from server.app import create_app
 from server.security import Access, access_to
@@ -227,16 +228,16 @@ def test_bodies_are_bounded(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "NaN", "Infinity", "-Infinity"])
 def test_numbers_that_are_none_are_refused(client: FlaskClient, number: str) -> None:
-    kind = {"content_type": "application/json"}
+    def post(path: str, body: str) -> TestResponse:
+        return client.post(path, data=body.replace("NUMBER", number), content_type="application/json")
+
     for response in (
-        client.post("/api/view", data='{"client": "x", "start": 0, "end": %s}' % number, **kind),
-        client.post("/api/predict", data='{"start": 0, "end": %s}' % number, **kind),
-        client.post("/api/retry", data='{"start": %s, "end": 5}' % number, **kind),
+        post("/api/view", '{"client": "x", "start": 0, "end": NUMBER}'),
+        post("/api/predict", '{"start": 0, "end": NUMBER}'),
+        post("/api/retry", '{"start": NUMBER, "end": 5}'),
     ):
         assert response.status_code == 400
-        assert "start" in (words := read(response)["error"]) or number in words
-    viewconf = '{"viewconf": {"views": [{"initialXDomain": [0, %s]}]}}' % number
-    saved = client.post("/api/v1/viewconfs/", data=viewconf, **kind)
+    saved = post("/api/v1/viewconfs/", '{"viewconf": {"views": [{"initialXDomain": [0, NUMBER]}]}}')
     if number.lstrip("-").isdecimal():  # it is JSON, if not a place
         assert saved.status_code == 200
         assert client.get(f"/api/v1/viewconfs/?d={read(saved)['uid']}").status_code == 200

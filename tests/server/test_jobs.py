@@ -114,10 +114,19 @@ def test_too_many_jobs_and_empty_ones_are_refused() -> None:
     bench = Bench()
     with pytest.raises(UsageError, match="needs a region"):
         bench.jobs.submit([], ["a"])
-    for _ in range(UNFINISHED):
-        bench.jobs.submit([Region("chr1", 0, 10)], ["a"])
+    for end in range(1, UNFINISHED + 1):
+        bench.jobs.submit([Region("chr1", 0, end)], ["a"])
     with pytest.raises(UsageError, match="50 jobs"):
-        bench.jobs.submit([Region("chr1", 0, 10)], ["a"])
+        bench.jobs.submit([Region("chr1", 0, 1000)], ["a"])
+
+
+def test_the_same_job_again_is_the_one_that_runs() -> None:
+    bench = Bench()
+    first = bench.jobs.submit([Region("chr1", 0, 10)], ["a"])
+    assert bench.jobs.submit([Region("chr1", 0, 5), Region("chr1", 5, 10)], ["a"]) is first
+    assert bench.jobs.submit([Region("chr1", 0, 10)], ["a", "b"]) is not first
+    bench.jobs.cancel(first.id)
+    assert bench.jobs.submit([Region("chr1", 0, 10)], ["a"]) is not first
 
 
 def test_old_finished_jobs_are_forgotten() -> None:

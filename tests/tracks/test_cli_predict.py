@@ -365,6 +365,8 @@ def test_heads_share_a_run_and_a_stride_slides_the_one_of_windows(
     assert len(np.unique(steps[:896])) == 1
     assert len(np.unique(slid[:896])) > 2
     assert slid[448] == steps[448]
+    nothing = cli(*given, "--head", "window", "--stride", 0, "-o", tmp_path / "no")
+    assert "a stride of 0 does not divide a window" in one_line(nothing, 2)
     refused = cli(*given, "--stride", 16_384, "-o", tmp_path / "no")
     assert "a stride slides heads that give one value a window" in one_line(refused, 2)
     assert "has no head 'loops'; it has bins, window" in one_line(cli(*given, "--head", "loops", "-o", tmp_path), 2)

@@ -63,6 +63,8 @@ export interface TrackDefinition {
 export interface View {
   uid: string;
   initialXDomain: [number, number];
+  /** The least and the largest factor of the first view's scale. */
+  zoomLimits?: [number, number];
   tracks: { top: TrackDefinition[] };
 }
 

@@ -32,14 +32,25 @@ export class Axis {
 
   /** Read what `write` wrote; null when it is anything else. */
   read(text: string): Span | null {
-    const match = /^([^:]+):([\d,]+)-(?:([^:]+):)?([\d,]+)$/.exec(text.trim());
-    if (!match) return null;
-    const [, from = "", first = "", to = from, last = ""] = match;
-    const [left, right] = [from, to].map((name) => this.chromosomes.find((chromosome) => chromosome.name === name));
-    if (!left || !right) return null;
-    const start = left.start + number(first) - 1;
-    const end = right.start + number(last);
-    return start >= left.start && end <= right.start + right.length && end > start ? { start, end } : null;
+    const words = text.trim();
+    // Names of contigs may hold colons, and even what looks like a start: the first reading that names some is right.
+    for (const match of words.matchAll(/:([\d,]+)-/g)) {
+      const [between, first = ""] = match;
+      const from = words.slice(0, match.index);
+      const rest = words.slice(match.index + between.length);
+      const colon = rest.lastIndexOf(":");
+      const last = rest.slice(colon + 1);
+      const [left, right] = [this.named(from), this.named(colon < 0 ? from : rest.slice(0, colon))];
+      if (!left || !right || !/^[\d,]+$/.test(last)) continue;
+      const start = left.start + number(first) - 1;
+      const end = right.start + number(last);
+      return start >= left.start && end <= right.start + right.length && end > start ? { start, end } : null;
+    }
+    return null;
+  }
+
+  private named(name: string): Chromosome | undefined {
+    return this.chromosomes.find((chromosome) => chromosome.name === name);
   }
 
   private at(position: number): Chromosome | undefined {
@@ -59,13 +70,16 @@ export function overlap(span: Span, others: Span[]): number {
   return others.reduce((sum, other) => sum + shared(other), 0);
 }
 
+/** Partly: whether the bins that are counted are among that part is not known. */
+export type Training = "" | "training data" | "view partly training";
+
 export interface FoldWords {
   words: string;
   /** test, valid, mixed, train or none */
   kind: string;
   title: string;
-  /** What to warn of where a fit could pass for a prediction; empty where all is held out. */
-  training: string;
+  /** What of the view a fit could pass for a prediction in; empty where all is held out. */
+  training: Training;
 }
 
 /** Say in words whether the model saw a view in training. */
@@ -76,14 +90,15 @@ export function foldWords(span: Span, folds: Fold[]): FoldWords {
       span,
       folds.filter((block) => block.fold === fold),
     ) / all;
-  const training = share("train") <= 0.005 ? "" : share("train") > 0.99 ? "training data" : "partly training";
+  const seen = share("train");
+  const training = seen <= 0.005 ? "" : seen > 0.99 ? "training data" : "view partly training";
   const held = (["test", "valid"] as const).filter((fold) => share(fold) > 0.005);
   const blocks = folds.filter((block) => overlap(span, [block]) > 0);
   const listed = blocks.slice(0, LISTED).map((block) => `${block.region}: ${NAMES[block.fold]}`);
   const title = [...listed, ...(blocks.length > LISTED ? [`and ${blocks.length - LISTED} more`] : [])].join("\n");
   const [first] = held;
   if (!first) {
-    return share("train") > 0.005
+    return seen > 0.005
       ? { words: "not held out: training data", kind: "train", title, training }
       : { words: "outside training and test data", kind: "none", title, training };
   }

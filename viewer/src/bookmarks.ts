@@ -9,14 +9,15 @@ export interface Bookmark {
   readonly settings: string;
 }
 
-const MOST = 500;
+/** So many bookmarks are kept. */
+export const MOST = 500;
 const LONGEST_NAME = 200;
 const SETTINGS = /^[\w-]*$/;
 
 /** Keep what can be read of something that may be bookmarks. */
 export function readBookmarks(value: unknown, axis: Axis): Bookmark[] {
   if (!Array.isArray(value)) return [];
-  return value.slice(0, MOST).flatMap((one: unknown) => {
+  return value.flatMap((one: unknown) => {
     const { name, region, settings = "" } = (one ?? {}) as Record<string, unknown>;
     if (typeof name !== "string" || typeof region !== "string" || typeof settings !== "string") return [];
     if (!axis.read(region) || !SETTINGS.test(settings)) return [];
@@ -61,12 +62,21 @@ export function fromFile(text: string, axis: Axis): Bookmark[] {
     found.push({ name: (name || region).slice(0, LONGEST_NAME), region, settings: "" });
   });
   if (!found.length) throw new Error("there are no regions in this file");
-  return found.slice(0, MOST);
+  return found;
 }
 
-/** Add bookmarks to others, those that are there already left out. */
-export function joined(old: readonly Bookmark[], more: readonly Bookmark[]): Bookmark[] {
-  const key = ({ name, region, settings }: Bookmark) => [name, region, settings].join("\n");
+/** Add bookmarks to others, those that are there already left out; `excess` is how many there was no room for. */
+export function joined(old: readonly Bookmark[], more: readonly Bookmark[]): { all: Bookmark[]; excess: number } {
   const known = new Set(old.map(key));
-  return [...old, ...more.filter((one) => !known.has(key(one)))].slice(0, MOST);
+  const all = [...old, ...more.filter((one) => !known.has(key(one)))];
+  return { all: all.slice(0, MOST), excess: Math.max(all.length - MOST, 0) };
+}
+
+/** Remove a bookmark from others. */
+export function without(old: readonly Bookmark[], mark: Bookmark): Bookmark[] {
+  return old.filter((one) => key(one) !== key(mark));
+}
+
+function key({ name, region, settings }: Bookmark): string {
+  return [name, region, settings].join("\n");
 }

@@ -2,12 +2,15 @@
 import type { Page, Span } from "./api";
 import type { Axis } from "./axis";
 import { byId } from "./dom";
-import { decode, encode, withSpan, type Link, type Store } from "./state";
+import { decode, defaultState, encode, NARROWEST, withSpan, type Link, type Store, type ViewState } from "./state";
 
 const ANIMATION = 250;
-const NARROWEST = 500;
 const ADDRESS_PAUSE = 300;
 const SETTLING = 100;
+/** A wheel that has not turned for so long has come to rest: HiGlass ends its own gesture after 150 ms. */
+const RESTING = 250;
+/** In bases: HiGlass reckons in fractions of them. */
+const NEAR = 2;
 
 /** The part of HiGlass' interface that is used here. */
 export interface Api {
@@ -21,6 +24,10 @@ export class Browser {
   // Where a movement that is under way will end, so that keys pressed quickly add up and none is lost half-way.
   private target: Span | undefined;
   private targetTimer: ReturnType<typeof setTimeout> | undefined;
+  // How wide the view was when a hand took it, until it has come to rest.
+  private taken: number | undefined;
+  private held = false;
+  private restTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly page: Page,
@@ -38,7 +45,13 @@ export class Browser {
     );
     // Whoever takes the view by hand goes on from what is seen.
     for (const kind of ["pointerdown", "wheel"]) {
-      byId("plot").addEventListener(kind, () => { this.forgetTarget(); }, { capture: true, passive: true });
+      byId("plot").addEventListener(kind, () => { this.take(kind === "pointerdown"); }, { capture: true, passive: true });
+    }
+    for (const kind of ["pointerup", "pointercancel"]) {
+      addEventListener(kind, () => {
+        this.held = false;
+        this.awaitRest();
+      }, { capture: true });
     }
   }
 
@@ -53,6 +66,7 @@ export class Browser {
   show(span: Span, milliseconds = 0): void {
     const { start, end } = this.axis.clamp(span);
     this.forgetTarget();
+    this.taken = undefined;
     this.api.zoomTo(this.page.view, start, end, undefined, undefined, milliseconds);
     if (milliseconds) {
       this.target = { start, end };
@@ -70,12 +84,38 @@ export class Browser {
   zoom(factor: number): void {
     const { start, end } = this.target ?? this.store.state.span;
     const middle = (start + end) / 2;
-    const half = Math.max((end - start) * factor, NARROWEST) / 2;
+    // A link may lead to less than what keys zoom in to; from there they go on to nothing wider.
+    const half = Math.max((end - start) * factor, Math.min(end - start, NARROWEST)) / 2;
     this.show({ start: middle - half, end: middle + half }, pace());
   }
 
   whole(): void {
     this.jump({ start: 0, end: this.axis.length });
+  }
+
+  private take(held: boolean): void {
+    this.forgetTarget();
+    const { start, end } = this.store.state.span;
+    this.taken ??= end - start;
+    this.held ||= held;
+    this.awaitRest();
+  }
+
+  private awaitRest(): void {
+    clearTimeout(this.restTimer);
+    if (this.taken !== undefined) this.restTimer = setTimeout(() => { this.rest(); }, RESTING);
+  }
+
+  /** HiGlass lets a hand leave the genome and zoom without end: once it rests, lead it back. */
+  private rest(): void {
+    if (this.held || this.taken === undefined) return;
+    const least = Math.min(this.taken, NARROWEST);
+    this.taken = undefined;
+    const { start, end } = this.store.state.span;
+    const middle = (start + end) / 2;
+    const half = Math.max(end - start, least) / 2;
+    const right = this.axis.clamp({ start: middle - half, end: middle + half });
+    if (Math.abs(right.start - start) > NEAR || Math.abs(right.end - end) > NEAR) this.show(right, pace());
   }
 
   private forgetTarget(): void {
@@ -85,7 +125,10 @@ export class Browser {
 
   private moved(span: Span): void {
     const { start, end } = this.store.state.span;
-    if (start !== span.start || end !== span.end) this.store.update((state) => withSpan(state, span));
+    if (start === span.start && end === span.end) return;
+    this.store.update((state) => withSpan(state, span));
+    // HiGlass glides on for a while after a hand let go.
+    this.awaitRest();
   }
 }
 
@@ -107,6 +150,8 @@ export class Trail {
     private readonly told: (canGoBack: boolean, canGoForward: boolean) => void,
   ) {
     this.at = this.last = step(history.state) ?? 0;
+    // Marked at once, so that Back from a link that is typed next leads to a step that is known.
+    history.replaceState({ step: this.at }, "");
     store.onChange(() => {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => { this.write(); }, ADDRESS_PAUSE);
@@ -120,13 +165,18 @@ export class Trail {
       clearTimeout(this.timer);
       const link = decode(location.hash, this.page, this.axis);
       const there = step(state);
-      // Back leads to a place; how the tracks look stays. An address that a person typed says all.
-      arrived(there === null ? link : { ...link, settings: null });
-      if (there !== null) this.at = there;
-      this.last = Math.max(this.last, this.at);
+      // Back leads to a place; how the tracks look stays. An address that a person typed says all, and is a new step.
+      arrived(there === null ? { ...link, settings: link.settings ?? this.plain(link) } : { ...link, settings: null });
+      this.at = there ?? this.at + 1;
+      this.last = there === null ? this.at : Math.max(this.last, this.at);
       this.told(this.at > 0, this.at < this.last);
       this.write();
     });
+  }
+
+  /** A link that names a place and no settings means those that the page opens with. */
+  private plain(link: Link): ViewState | null {
+    return link.span ? defaultState(this.page) : null;
   }
 
   /** Begin a new step of the history: the view has jumped. */

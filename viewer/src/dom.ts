@@ -74,11 +74,13 @@ export function kept(key: string): unknown {
   }
 }
 
-/** Keep JSON for the next visit, where the browser lets us. */
-export function keep(key: string, value: unknown): void {
+/** Keep JSON for the next visit; false where the browser does not let us. */
+export function keep(key: string, value: unknown): boolean {
   try {
     localStorage.setItem(key, JSON.stringify(value));
+    return true;
   } catch {
     // A private window may have no storage; the page works without.
+    return false;
   }
 }

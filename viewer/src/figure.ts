@@ -1,7 +1,7 @@
 // From the state to the view configuration that HiGlass draws. HiGlass keeps a track whose uid it has already, so a
 // track that other data belong to has another uid, and all else is an option that changes it in place.
 import type { Page, Panel, Predicted, TrackDefinition } from "./api";
-import type { Row, ViewState } from "./state";
+import { NARROWEST, type Row, type ViewState } from "./state";
 import type { Inks } from "./theme";
 
 const ANNOTATION_LEAST = 14;
@@ -73,6 +73,11 @@ export function viewConfig(
   }
   view.tracks.top = top;
   view.initialXDomain = [...domain];
+  // How far a wheel zooms, as factors of the view that the page was opened with. The window may have changed its width
+  // since, so they leave room on both sides; what goes beyond the genome comes back when the wheel rests.
+  const opened = domain[1] - domain[0];
+  const genome = Math.max(...page.chromosomes.map(({ start, length }) => start + length));
+  view.zoomLimits = [opened / genome / 2, Math.max((2 * opened) / NARROWEST, 1)];
   view.options = { backgroundColor: ink.ground };
   // One grid row of the layout is one pixel (pixelPreciseMarginPadding).
   const height = top.reduce((sum, track) => sum + track.height, 0);

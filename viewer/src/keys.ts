@@ -1,6 +1,6 @@
 // Keys and buttons that move the view, and the dialog that lists them.
 import type { Browser } from "./browser";
-import { byId, keep, kept } from "./dom";
+import { byId, keep, kept, make } from "./dom";
 
 const PAN = 0.25;
 const OFF = "tracks.keysOff";
@@ -38,7 +38,7 @@ export function addKeys(browser: Browser, search: { focus(): void }, openTracks:
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const at = event.target as HTMLElement;
-    if (at.closest("input, textarea, select, dialog, [popover], [role=slider]")) return;
+    if (at.closest("input, textarea, select, dialog, [popover]")) return;
     const onPlot = byId("plot").contains(at);
     if (off.checked && event.key.length === 1 && !onPlot) return;
     // Elsewhere arrows scroll the page, as everywhere, once it is longer than the window.
@@ -57,9 +57,34 @@ export function addLinkButton(address: () => string): void {
   const usual = words.textContent;
   share.addEventListener("click", () => {
     const link = new URL(address(), location.href).href;
-    navigator.clipboard.writeText(link).then(
-      () => { words.textContent = "Copied"; },
-      () => { words.textContent = "Copy it from the address bar"; },
-    ).finally(() => setTimeout(() => { words.textContent = usual; }, 2_000));
+    void copy(link).then((copied) => {
+      words.textContent = copied ? "Copied" : "Copy it from the address bar";
+      setTimeout(() => { words.textContent = usual; }, 2_000);
+    });
   });
+}
+
+async function copy(text: string): Promise<boolean> {
+  // A page that comes by plain http from another machine has no such object, whatever its type says.
+  const clipboard = navigator.clipboard as Clipboard | undefined;
+  try {
+    if (!clipboard) return copySelected(text);
+    await clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelected(text);
+  }
+}
+
+/** The old way, which needs no secure context. */
+function copySelected(text: string): boolean {
+  const before = document.activeElement;
+  const box = make("textarea", "unseen", text);
+  document.body.append(box);
+  box.select();
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- there is no other way there
+  const copied = document.execCommand("copy");
+  box.remove();
+  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+  return copied;
 }

@@ -1,7 +1,7 @@
 // The panel of places: those worth a look, and a person's own bookmarks.
 import type { Page } from "./api";
 import { foldWords, type Axis } from "./axis";
-import { fromFile, joined, readBookmarks, toBed, type Bookmark } from "./bookmarks";
+import { fromFile, joined, MOST, readBookmarks, toBed, without, type Bookmark } from "./bookmarks";
 import type { Browser } from "./browser";
 import { announce, button, byId, iconButton, keep, kept, make, save, say } from "./dom";
 import { icon } from "./icons";
@@ -16,6 +16,7 @@ export class Places {
   private readonly fault = make("p", "fault");
   private readonly name = make("input", "");
   private bookmarks: Bookmark[];
+  private lasting = true;
 
   constructor(
     private readonly page: Page,
@@ -28,10 +29,18 @@ export class Places {
     this.fault.role = "alert";
     this.fault.hidden = true;
     this.build();
+    // Another tab may change them too; a null key is all of them cleared.
+    addEventListener("storage", ({ key }) => {
+      if (key !== this.key && key !== null) return;
+      this.bookmarks = this.latest();
+      if (this.panel.matches(":popover-open")) this.draw();
+    });
     this.panel.addEventListener("toggle", (event) => {
       const open = event.newState === "open";
       this.opener.setAttribute("aria-expanded", String(open));
       if (!open) return;
+      this.bookmarks = this.latest();
+      say(this.fault, "");
       this.draw();
       this.name.value = "";
       this.name.placeholder = axis.write(store.state.span);
@@ -90,14 +99,24 @@ export class Places {
     const { state } = this.store;
     const region = this.axis.write(state.span);
     const name = this.name.value.trim() || region;
-    this.put(joined(this.bookmarks, [{ name, region, settings: encodeSettings(state, this.page) }]));
+    const { all, excess } = joined(this.latest(), [{ name, region, settings: encodeSettings(state, this.page) }]);
+    this.put(all);
+    if (excess) {
+      say(this.fault, `There are ${MOST} bookmarks, which is as many as are kept. Remove one, or save them as a file.`);
+      return;
+    }
     this.name.value = "";
     announce(`Bookmarked ${name}`);
   }
 
+  /** The bookmarks as they are now, which another tab may have changed. */
+  private latest(): Bookmark[] {
+    return this.lasting ? readBookmarks(kept(this.key), this.axis) : this.bookmarks;
+  }
+
   private put(bookmarks: Bookmark[]): void {
     this.bookmarks = bookmarks;
-    keep(this.key, bookmarks);
+    this.lasting = keep(this.key, bookmarks);
     say(this.fault, "");
     this.draw();
   }
@@ -107,7 +126,7 @@ export class Places {
       const words = [make("b", "", mark.name), make("small", "", mark.region)];
       const go = button("plain go", () => { this.open(mark); }, ...words);
       const remove = iconButton(`Remove ${mark.name}`, icon("close"), () => {
-        this.put(this.bookmarks.filter((one) => one !== mark));
+        this.put(without(this.latest(), mark));
         this.name.focus();
       });
       return make("li", "", go, remove);
@@ -141,7 +160,12 @@ export class Places {
     input.value = "";
     if (!file) return;
     try {
-      this.put(joined(this.bookmarks, fromFile(await file.text(), this.axis)));
+      const found = fromFile(await file.text(), this.axis);
+      const { all, excess } = joined(this.latest(), found);
+      this.put(all);
+      if (excess) {
+        say(this.fault, `${file.name}: ${excess} of its ${found.length} were left out, as ${MOST} bookmarks are kept.`);
+      }
     } catch (error) {
       say(this.fault, `${file.name}: ${error instanceof Error ? error.message : String(error)}`);
     }

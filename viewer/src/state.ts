@@ -13,6 +13,8 @@ export type Mark = (typeof MARKS)[number];
 export type ScaleKind = (typeof SCALES)[number];
 export type Theme = (typeof THEMES)[number];
 
+/** Bases that a view is zoomed in to. */
+export const NARROWEST = 500;
 export const LOWEST = 24;
 export const HIGHEST = 400;
 

@@ -1,6 +1,6 @@
 // In words: where the view is, whether the model saw it in training, and whether there is sequence.
 import type { Page, Span } from "./api";
-import { foldWords, overlap, width, type Axis } from "./axis";
+import { foldWords, overlap, width, type Axis, type Training } from "./axis";
 import type { Browser } from "./browser";
 import { button, byId, make, say } from "./dom";
 import type { Store } from "./state";
@@ -13,7 +13,7 @@ export class Where {
     private readonly axis: Axis,
     private readonly store: Store,
     private readonly browser: Browser,
-    private readonly training: (words: string) => void,
+    private readonly training: (words: Training) => void,
   ) {
     store.onChange(({ span }, before) => { if (span !== before.span) this.tell(); });
     this.tell();

@@ -1,4 +1,5 @@
 // One server as a page sees it: the stream of its events, what this page looks at, and what it asks to be predicted.
+import { placesAt, type Places } from "./places";
 import { readEvents } from "./stream";
 import type { Estimate, Job, Span, Status } from "./types";
 
@@ -10,7 +11,8 @@ export interface ConnectOptions {
 type Stop = () => void;
 
 const LOOK_PAUSE = 200;
-const STATUS_PAUSE = 3_000;
+/** How often whatever a stream would tell is asked for while there is none. */
+const POLL_PAUSE = 3_000;
 const FIRST_RETRY = 500;
 const LAST_RETRY = 5_000;
 /** After a server that has no stream left for this page. */
@@ -18,6 +20,8 @@ const BUSY = 503;
 const BUSY_RETRY = 15_000;
 /** After one that has no streams at all, or lets this page have none. */
 const REFUSED_RETRY = 60_000;
+/** Answers that will be the same the next time. */
+const REFUSALS = new Set([401, 403, 404]);
 /** The server sends something every 10 seconds, so a stream that is silent for longer is dead. */
 const SILENCE = 30_000;
 
@@ -27,6 +31,10 @@ class Listeners<T> {
   add(listener: (what: T) => void): Stop {
     this.all.add(listener);
     return () => this.all.delete(listener);
+  }
+
+  get any(): boolean {
+    return this.all.size > 0;
   }
 
   tell(what: T): void {
@@ -53,11 +61,18 @@ export class Connection {
   private readonly status = new Listeners<Status>();
   private readonly changed = new Listeners<Span[]>();
   private readonly job = new Listeners<Job>();
+  private readonly jobs = new Listeners<Job[]>();
   private readonly gone = new Listeners<boolean>();
   private readonly hello = new Listeners<boolean>();
   private lastStatus: Status | undefined;
   private isGone = false;
   private instance: string | undefined;
+  /** Whether the server was met and is followed since, by its stream or by asking now and then. */
+  private following = false;
+  private readonly knownJobs = new Map<string, Job>();
+  /** Those told of by events while all are being asked for: the answer may be older. */
+  private readonly jobNews = new Map<string, Job>();
+  private jobRequests = 0;
   private readonly views = new Map<string, Span>();
   private current: Span | undefined;
   private told: Span | undefined;
@@ -77,7 +92,7 @@ export class Connection {
     void this.follow();
   }
 
-  /** Call with every status; at once with the last one, if any. Returns what ends it, as do the next three. */
+  /** Call with every status; at once with the last one, if any. Returns what ends it, as do the others. */
   onStatus(listener: (status: Status) => void): Stop {
     if (this.lastStatus) listener(this.lastStatus);
     return this.status.add(listener);
@@ -87,8 +102,19 @@ export class Connection {
     return this.changed.add(listener);
   }
 
+  /** Call with every job of which something has changed. */
   onJob(listener: (job: Job) => void): Stop {
     return this.job.add(listener);
+  }
+
+  /**
+   * Call with all jobs of the server, as it lists them, whenever some events may have been missed: at first, after the
+   * page was hidden, after the server was gone. A job that is not among them is no more.
+   */
+  onJobs(listener: (jobs: Job[]) => void): Stop {
+    const stop = this.jobs.add(listener);
+    if (this.following) this.catchUp();
+    return stop;
   }
 
   /** Call with true when the server does not answer any more, and with false when it does again. */
@@ -97,7 +123,7 @@ export class Connection {
     return this.gone.add(listener);
   }
 
-  /** Call whenever the stream begins anew; `restarted` when the server is another one than before. */
+  /** Call whenever this begins anew to follow the server; `restarted` when that is another one than before. */
   onHello(listener: (restarted: boolean) => void): Stop {
     return this.hello.add(listener);
   }
@@ -215,28 +241,101 @@ export class Connection {
     this.gone.tell(gone);
   }
 
-  /** Keep the stream of events open while the page is seen; ask for the status now and then while there is none. */
+  /** Follow the server while the page is seen: by a stream of events, or where others have them all by asking. */
   private async follow(): Promise<void> {
-    for (let wait = FIRST_RETRY; ; ) {
+    const places = await placesAt(this.api);
+    for (;;) {
       if (document.hidden) await seen();
+      const place = new AbortController();
+      const lost = () => {
+        place.abort();
+        this.stream?.abort();
+      };
+      const release = (await places.take(lost)) ?? (await this.pollUntilPlace(places, lost));
+      if (release) {
+        await this.listen(place.signal);
+        release();
+      }
+      this.following = false;
+    }
+  }
+
+  /** Keep the stream of events open while the page is seen and has a place for it. */
+  private async listen(lost: AbortSignal): Promise<void> {
+    for (let wait = FIRST_RETRY; !document.hidden && !lost.aborted; ) {
       const status = await this.readStream();
-      this.streaming = false;
+      this.streaming = this.following = false;
       if (status === 200) wait = FIRST_RETRY;
       else if (status === 0) wait = Math.min(2 * wait, LAST_RETRY);
       const until = Date.now() + (status === 0 || status === 200 ? wait : status === BUSY ? BUSY_RETRY : REFUSED_RETRY);
-      while (Date.now() < until && !document.hidden) {
-        await pause(Math.min(STATUS_PAUSE, until - Date.now()));
-        if (status === BUSY) await this.pollStatus();
+      while (Date.now() < until && !document.hidden && !lost.aborted) {
+        if (status === BUSY) await this.poll();
+        await pause(Math.min(POLL_PAUSE, Math.max(until - Date.now(), 0)));
       }
     }
   }
 
-  private async pollStatus(): Promise<void> {
-    try {
-      this.tellStatus((await (await this.ask("/status")).json()) as Status);
-    } catch {
-      // Tried again in a moment; that the server is gone was told.
+  /** Poll until a place is free, and return what releases it; null when nobody sees the page any more. */
+  private async pollUntilPlace(places: Places, lost: () => void): Promise<(() => void) | null> {
+    const stop = new AbortController();
+    let release: (() => void) | null = null;
+    const placed = places.wait(stop.signal, lost).then((got) => {
+      if (stop.signal.aborted) got?.();
+      else release = got;
+    });
+    while (!release && !document.hidden) {
+      const refused = await this.poll();
+      await Promise.race([placed, pause(refused ? REFUSED_RETRY : POLL_PAUSE)]);
     }
+    stop.abort();
+    return release;
+  }
+
+  /** Ask once for what a stream would tell, as far as it concerns all pages. Returns whether the server refuses that. */
+  private async poll(): Promise<boolean> {
+    try {
+      const status = (await (await this.ask("/status")).json()) as Status & { instance: string };
+      if (!this.following || status.instance !== this.instance) this.meet(status.instance);
+      this.tellStatus(status);
+      await this.loadJobs();
+      return false;
+    } catch (error) {
+      // Tried again in a moment; that the server is gone was told.
+      return error instanceof Refused && REFUSALS.has(error.status);
+    }
+  }
+
+  /** Note who the server is from now on. */
+  private meet(instance: string): void {
+    const restarted = this.instance !== undefined && this.instance !== instance;
+    this.instance = instance;
+    this.following = true;
+    this.hello.tell(restarted);
+  }
+
+  /** Load the jobs once, and again later where that fails while events go on to come in. */
+  private catchUp(): void {
+    this.loadJobs().catch(() => pause(POLL_PAUSE).then(() => { if (this.streaming) this.catchUp(); }));
+  }
+
+  /** Ask for all jobs, where anybody wants to know, and tell what has changed. */
+  private async loadJobs(): Promise<void> {
+    if (!this.job.any && !this.jobs.any) return;
+    const request = ++this.jobRequests;
+    this.jobNews.clear();
+    const answer = (await (await this.ask("/jobs")).json()) as { jobs: Job[] };
+    if (request !== this.jobRequests) return;
+    const jobs = new Map([...answer.jobs.map((job): [string, Job] => [job.id, job]), ...this.jobNews]);
+    const before = new Map(this.knownJobs);
+    this.knownJobs.clear();
+    for (const [id, job] of jobs) this.knownJobs.set(id, job);
+    for (const [id, job] of jobs) {
+      const known = before.get(id);
+      if (!known || JSON.stringify(known) === JSON.stringify(job)) continue;
+      this.job.tell(job);
+      if (!this.streaming && known.done !== job.done) this.changed.tell([job]);
+    }
+    this.jobs.tell([...jobs.values()]);
   }
 
   /** Read events until the stream ends. Returns the HTTP status, or 0 where there was no answer. */
@@ -268,11 +367,10 @@ export class Connection {
     switch (kind) {
       case "hello": {
         const { instance, status } = data as { instance: string; status: Status };
-        const restarted = this.instance !== undefined && this.instance !== instance;
-        this.instance = instance;
         this.streaming = true;
-        this.hello.tell(restarted);
+        this.meet(instance);
         this.tellStatus(status);
+        this.catchUp();
         break;
       }
       case "status":
@@ -281,11 +379,16 @@ export class Connection {
       case "changed":
         this.changed.tell((data as { spans: [number, number][] }).spans.map(([start, end]) => ({ start, end })));
         break;
-      case "job":
-        this.job.tell(data as Job);
+      case "job": {
+        const job = data as Job;
+        this.knownJobs.set(job.id, job);
+        this.jobNews.set(job.id, job);
+        this.job.tell(job);
         break;
+      }
       case "reset":
         this.changed.tell([{ start: 0, end: Infinity }]);
+        this.catchUp();
         break;
     }
   }

@@ -42,7 +42,8 @@ export function openMenu(
 
   const buttons = [...menu.querySelectorAll("button")];
   const away = (event: Event) => {
-    if (!menu.contains(event.target as Node)) close?.();
+    // When the window loses the focus, that is the target, which is no node.
+    if (!(event.target instanceof Node && menu.contains(event.target))) close?.();
   };
   const keys = (event: KeyboardEvent) => {
     const at = buttons.indexOf(document.activeElement as HTMLButtonElement);

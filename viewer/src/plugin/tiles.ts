@@ -227,7 +227,11 @@ export class TileClient {
       const shown = this.shown();
       wanted = wanted.filter((id) => shown.has(id));
     }
-    for (const id of ids) if (this.underWay.get(id) === serial) this.underWay.delete(id);
+    for (const id of ids) {
+      if (this.underWay.get(id) !== serial) continue;
+      this.underWay.delete(id);
+      this.overtaken.delete(id);
+    }
   }
 
   /** Of tiles that were refused together, find the one that is to blame, so that it takes no other down. */
