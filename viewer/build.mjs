@@ -92,7 +92,8 @@ const bundles = [
 const copies = [
   ["index.html", "index.html"],
   ["jobs.html", "jobs.html"],
-  ["example.html", "plugin/example.html"],
+  // To be copied, and so shown as text: this server serves neither HiGlass nor lets scripts inside a page run.
+  ["example.html", "plugin/example.html.txt"],
 ];
 
 await mkdir(`${out}plugin`, { recursive: true });

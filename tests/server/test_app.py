@@ -106,7 +106,7 @@ def test_where_anybody_may_ask_a_proxy_may_keep_its_name(site: Site, static: Pat
 
 def test_others_are_not_told_of_our_folders(site: Site, static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> NoReturn:
-        raise TracksError("cannot read /home/me/secret.bw")
+        raise TracksError("cannot read /mine/secret.bw")
 
     monkeypatch.setattr(site, "locate", broken)
     monkeypatch.setattr(ObservedTileset, "tile", broken)
@@ -125,7 +125,7 @@ def test_others_are_not_told_of_our_folders(site: Site, static: Path, monkeypatc
         return read(locate)["error"], read(tile)[observed]["error"]
 
     mine = told(Access(), "127.0.0.1")
-    assert all("/home/me/secret.bw" in words for words in mine)
+    assert all("/mine/secret.bw" in words for words in mine)
     for access, address in (
         (Access(), "10.0.0.9"),
         (Access(None, token=TOKEN), "127.0.0.1"),

@@ -75,6 +75,7 @@ def test_bed_is_predicted_and_a_job_is_cancelled(browser: Browser, slow: Serving
         bed.write_text("chr22\t46640000\t48000000\tone\nchr20\t45000000\t46000000\ttwo\n")
         page.locator("#file").set_input_files(bed)
         expect(page.locator("#estimate")).to_have_text("2 regions of BED")
+        expect(page.locator("#held")).to_contain_text("places.bed, 2 regions")
         page.get_by_role("button", name="Predict", exact=True).click()
         for one in (page, other):
             job = one.locator("#jobs > li")
@@ -108,3 +109,37 @@ def test_what_is_wrong_is_said_beside_the_form(browser: Browser, slow: Serving) 
         expect(page.locator("#jobs > li")).to_have_count(0)
         # That a request was refused is an error to Chromium.
         visit.faults[:] = [text for text in visit.faults if "400" not in text]
+
+
+def test_jobs_of_a_server_that_stopped_are_told_as_lost(browser: Browser, tmp_path: Path) -> None:
+    with visiting(browser, "") as visit:
+        page = visit.page
+        with serving(tmp_path / "store", before=SLOW.format(seconds=1)) as server:
+            visit.address = server.address
+            browsing = page.context.new_page()
+            browsing.goto(f"{server.address}?renderer=canvas#chr22:46,400,001-48,800,000")
+            browsing.wait_for_selector("body[data-state=open]")
+            offer = browsing.locator("#predict")
+            expect(offer).to_contain_text("Predict region")
+            browsing.route(
+                "**/api/predict?*", lambda route: route.fulfill(json={"windows": 21, "unknown": 21, "seconds": 20})
+            )
+            offer.click()
+            # It is not offered again while a job is at work on it.
+            expect(offer).to_have_text("Predicting…")
+            expect(offer).to_be_disabled()
+            browsing.unroute("**/api/predict?*")
+            expect(browsing.locator("#progress .job")).to_contain_text(re.compile(r"\d+ of \d+"))
+            open_jobs(page, server.address)
+            job = page.locator("#jobs > li")
+            expect(job.locator(".chip")).to_have_text("running")
+            server.kill()
+        with serving(tmp_path / "store", port=server.port):
+            expect(job.locator(".chip")).to_have_text("failed")
+            expect(job).to_contain_text("lost when the server stopped")
+            expect(job.get_by_role("button", name="Cancel")).to_be_hidden()
+            browsing.bring_to_front()
+            expect(browsing.locator("#progress .job")).to_have_count(0)
+            expect(offer).not_to_have_text("Predicting…")
+            page.context.close()
+        visit.faults[:] = [fault for fault in visit.faults if "ERR_" not in fault]

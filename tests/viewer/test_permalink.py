@@ -106,6 +106,40 @@ def test_the_link_is_copied(visit: Visit) -> None:
     assert "#chr20:45000001-45700000&s=" in copied
 
 
+def test_the_link_is_copied_where_the_page_is_not_secure(visit: Visit) -> None:
+    """As on plain http from another machine, where the browser has no clipboard object."""
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.page.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })")
+    page = visit.open(LAD)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    box = page.get_by_role("search").get_by_role("combobox")
+    box.focus()
+    page.keyboard.press("Control+v")
+    expect(box).to_have_value(re.compile(r"#chr20:45000001-45700000$"))
+    page.evaluate("document.execCommand = () => false")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copy it from the address bar")).to_be_visible()
+
+
+def test_a_plain_link_typed_into_an_open_page_says_all(visit: Visit) -> None:
+    page = visit.open(LAD)
+    place, back = page.locator("#location"), page.get_by_role("button", name="Back", exact=True)
+    page.get_by_role("button", name="Theme").click()
+    page.get_by_role("menuitemradio", name="Dark").click()
+    choose(page, METHYLATION, "Show", "Predicted")
+    expect(page.locator(f"[data-track={METHYLATION}] li")).to_have_text(["predicted"])
+    page.evaluate("location.hash = 'chr20:45000001-45100000'")
+    expect(place).to_contain_text("chr20:45,000,001-45,100,000")
+    expect(page.locator(f"[data-track={METHYLATION}] li")).to_contain_text(["observed", "predicted"])
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    expect(back).to_be_enabled()
+    back.click()
+    expect(place).to_contain_text(LAD)
+    expect(back).to_be_disabled()
+    expect(page.get_by_role("button", name="Forward", exact=True)).to_be_enabled()
+
+
 def test_back_and_forward_lead_through_jumps(visit: Visit) -> None:
     page = visit.open(LAD)
     place, back = page.locator("#location"), page.get_by_role("button", name="Back", exact=True)
@@ -183,3 +217,36 @@ def test_bookmarks_are_kept_and_restore_what_was_set(visit: Visit, tmp_path: Pat
     chooser.set_input_files(wrong)
     expect(page.get_by_role("alert")).to_contain_text("wrong.bed: line 2")
     assert len(bookmarks(page)) == 3
+
+
+def add_bookmark(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Bookmarks").click()
+    page.get_by_label("Name of a bookmark").fill(name)
+    page.get_by_role("button", name="Bookmark this view").click()
+
+
+def test_two_tabs_share_their_bookmarks(visit: Visit) -> None:
+    page = visit.open(LAD)
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.wait_for_selector("body[data-state=open]")
+    add_bookmark(other, "one")
+    add_bookmark(page, "two")
+    assert bookmarks(page) == ["one", "two"]
+    expect(other.locator("#places-panel .marks").first.locator("b")).to_have_text(["one", "two"])
+    other.get_by_role("button", name="Remove one").click()
+    expect(page.locator("#places-panel .marks").first.locator("b")).to_have_text(["two"])
+
+
+def test_more_bookmarks_than_are_kept_are_refused_in_words(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open(LAD, drawn=False)
+    page.get_by_role("button", name="Bookmarks").click()
+    many = tmp_path / "many.bed"
+    many.write_text("".join(f"chr20\t{1000 * index}\t{1000 * index + 500}\n" for index in range(503)))
+    page.locator("#places-panel input[type=file]").set_input_files(many)
+    said = page.get_by_role("alert")
+    expect(said).to_contain_text("many.bed: 3 of its 503 were left out")
+    page.get_by_label("Name of a bookmark").fill("one more")
+    page.get_by_role("button", name="Bookmark this view").click()
+    expect(said).to_contain_text("There are 500 bookmarks")
+    assert len(bookmarks(page)) == 500

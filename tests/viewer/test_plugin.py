@@ -48,7 +48,13 @@ class Files(http.server.SimpleHTTPRequestHandler):
         name = path.split("?")[0].lstrip("/")
         if name.startswith("node_modules/"):
             return str(Path(__file__).parents[2] / "viewer" / name)
-        return str(Path(__file__).with_name(name) if name == "plain.html" else STATIC / "plugin" / name)
+        if name == "plain.html":
+            return str(Path(__file__).with_name(name))
+        # The example is handed out as text, and copied to where it works.
+        return str(STATIC / "plugin" / ("example.html.txt" if name == "example.html" else name))
+
+    def guess_type(self, path: Any) -> str:
+        return super().guess_type(str(path).removesuffix(".txt"))
 
     def log_message(self, *_: object) -> None:
         pass
@@ -245,6 +251,29 @@ def test_bands_say_in_words_why_there_is_no_prediction(plain: Plain) -> None:
     said = " | ".join(str(text).strip() for text in texts)
     assert "computing" in said
     assert "prediction failed" in said
+
+
+def put_slivers(tile_id: str, tile: dict[str, Any]) -> None:
+    """A tile that is queued all over, but for slivers without sequence that leave no room for a word between them."""
+    if not tile_id.startswith("predicted-"):
+        return
+    set_values(tile, np.full(1024, np.nan))
+    tile.update(missing=[], waiting=True, notices={})
+    for first in range(0, 1024, 16):
+        tile["missing"] += [[first, first + 13, "queued"], [first + 13, first + 16, "no sequence"]]
+
+
+def test_slivers_do_not_take_the_words_away(plain: Plain) -> None:
+    change_tiles(plain.page, put_slivers)
+    page = plain.start(track(plain.server, "both"), span=(HERE[0], HERE[0] + 131_072))
+    reasons = plain.seen("both", "what.loaded && what.reasons.queued > 0.7")["reasons"]
+    assert reasons["no sequence"] > 0.1
+    assert count(plain.image(0), EMPTY, 2) > 500, "the slivers are not drawn"
+    texts = [
+        str(element.text).strip() for element in ET.fromstring(svg_of(page)).iter() if element.tag.endswith("text")
+    ]
+    assert texts.count("queued") == 1
+    assert "no sequence" not in texts
 
 
 def svg_of(page: Page) -> str:
@@ -499,6 +528,63 @@ def test_the_menu_saves_what_is_in_view(plain: Plain, tmp_path: Path) -> None:
     page.mouse.click(400, 50, button="right")
     page.keyboard.press("Escape")
     expect(menu).to_have_count(0)
+
+
+def test_the_menu_goes_when_the_window_is_left(plain: Plain) -> None:
+    page = plain.start(track(plain.server, "both"))
+    plain.seen("both")
+    page.mouse.click(400, 50, button="right")
+    menu = page.get_by_role("menu", name="both")
+    expect(menu).to_be_visible()
+    page.evaluate("window.dispatchEvent(new FocusEvent('blur'))")
+    expect(menu).to_have_count(0, timeout=5_000)
+
+
+def test_the_tip_has_the_colours_of_the_picture(plain: Plain) -> None:
+    dark = "#101020"
+    page = plain.start(track(plain.server, "both", theme="dark", color=dark, observedColor=dark), dark=True)
+    plain.seen("both")
+    page.mouse.move(340, 50)
+    page.mouse.move(345, 50)
+    tip = page.locator(".track-mouseover-menu")
+    expect(tip).to_contain_text("predicted")
+    fills = [key.get_attribute("fill") for key in tip.locator("rect").all()]
+    assert len(fills) == 2
+    for fill in fills:
+        assert fill is not None
+        assert min(bytes_of(fill)) > 100, f"{fill} is not seen on dark paper"
+
+
+def test_a_request_that_was_given_up_leaves_nothing_behind(plain: Plain) -> None:
+    held = re.compile(r"/tiles/\?d=observed")
+    busy = {"status": 503, "json": {}, "headers": {"Access-Control-Allow-Origin": "*"}}
+    page = plain.start(track(plain.server, "both"))
+    plain.seen("both")
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(**busy)  # type: ignore[arg-type]
+
+    page.route(held, refuse)
+    away = HERE[0] + 1_000_000, HERE[1] + 1_000_000
+    with page.expect_request(held):
+        page.evaluate(f"higlass.zoomTo('view', {away[0]}, {away[1]})")
+    page.evaluate(f"tracksHiglass.connect('{plain.server.address}api/v1').changed.tell([{{start: 0, end: Infinity}}])")
+    page.evaluate(f"higlass.zoomTo('view', {HERE[0]}, {HERE[1]})")
+    # Longer than the longest pause between two tries.
+    page.wait_for_timeout(6_000)
+    page.unroute(held)
+    given_up = set(re.findall(r"d=(observed[^&]+)", "".join(asked)))
+    before = len(plain.requests)
+    page.evaluate(f"higlass.zoomTo('view', {away[0]}, {away[1]})")
+    plain.seen("both", "what.loaded && what.observed")
+    page.wait_for_timeout(3_000)
+    again = re.findall(r"d=(observed[^&]+)", "".join(plain.requests[before:]))
+    common = given_up & set(again)
+    assert common
+    assert [each for each in common if again.count(each) > 1] == []
+    plain.faults[:] = [fault for fault in plain.faults if "503" not in fault]
 
 
 def test_the_menu_opens_in_a_notebook_too(plain: Plain) -> None:

@@ -112,7 +112,7 @@ def test_forms_and_modes_draw_what_they_say(visit: Visit, results: Path) -> None
     assert count(panel_image(page, METHYLATION), ORANGE, 24) == 0
     assert count(panel_image(page, METHYLATION), fill, 2) > 5_000
     choose(page, METHYLATION, "Show", "Difference")
-    expect(page.locator(f"[data-track={METHYLATION}] li")).to_contain_text(["predicted − observed"])
+    expect(page.locator(f"[data-track={METHYLATION}] li")).to_contain_text(["predicted higher", "observed higher"])
     axis = page.locator(f"[data-track={METHYLATION}]").get_by_role("img")
     expect(axis).to_have_attribute("aria-label", "axis: methylated fraction, -1 to 1")
     page.wait_for_timeout(500)
@@ -139,6 +139,11 @@ def test_scales_heights_and_colours(visit: Visit) -> None:
     row.get_by_label("from", exact=True).fill("9")
     row.get_by_label("from", exact=True).press("Tab")
     expect(axis).to_have_attribute("aria-label", "axis: covered fraction, 0 to 4")
+    # A field says what is in use, not what was refused.
+    expect(row.get_by_label("from", exact=True)).to_have_value("0")
+    row.get_by_label("to", exact=True).fill("")
+    row.get_by_label("to", exact=True).press("Tab")
+    expect(row.get_by_label("to", exact=True)).to_have_value("4")
     row.get_by_label("Y axis").select_option(label="What is in view")
     expect(axis).not_to_have_attribute("aria-label", re.compile("0 to 4"))
 
@@ -221,3 +226,36 @@ def test_a_track_that_stays_does_not_flicker(visit: Visit) -> None:
     assert len(counts) > 5
     assert counts[-1] > 300
     assert min(counts) > 0.5 * counts[-1], counts
+
+
+def test_the_menu_of_a_row_holds_what_a_right_click_offers(visit: Visit) -> None:
+    page = visit.open("chr22:46,640,001-46,740,000")
+    page.locator(f"[data-row={METHYLATION}] button.more").focus()
+    page.keyboard.press("Enter")
+    entries = [str(one).strip() for one in page.get_by_role("menu").locator(".label").all_text_contents()]
+    page.keyboard.press("Escape")
+    box = page.locator(f"[data-track={METHYLATION}]").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] + 300, box["y"] + 40, button="right")
+    offered = page.locator(".tracks-menu button").all_text_contents()
+    assert "Save observed in view as bigWig" in offered
+    for entry in offered:
+        assert entries.count(entry) == 1, (entry, entries)
+
+
+def test_units_stay_clear_of_the_labels_of_the_axis(visit: Visit) -> None:
+    page = visit.open(LAD)
+    open_list(page)
+    row = item(page, LIVER)
+    row.get_by_role("button", name="LMNB1 LAD liver", exact=True).click()
+    row.get_by_label("Y axis").select_option(label="From … to …")
+    for field, value in (("to", "0.0002"), ("from", "0.0001")):
+        row.get_by_label(field, exact=True).fill(value)
+        row.get_by_label(field, exact=True).press("Tab")
+    axis = page.locator(f"[data-track={LIVER}] svg.axis")
+    expect(axis).to_have_attribute("aria-label", re.compile("0.0001 to 0.0002"))
+    unit, labels = axis.locator("text.unit"), axis.locator("text:not(.unit)")
+    expect(labels).not_to_have_count(0)
+    right = page.evaluate("one => one.getBoundingClientRect().right", unit.element_handle())
+    for label in labels.all():
+        assert page.evaluate("one => one.getBoundingClientRect().left", label.element_handle()) >= right - 1

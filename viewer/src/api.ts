@@ -1,5 +1,7 @@
 // What the server answers beside tiles and its stream of events.
 
+import { Refused } from "./plugin/index";
+
 /** A stretch of the genome axis: all chromosomes end to end, 0-based, half-open. */
 export interface Span {
   readonly start: number;
@@ -63,7 +65,7 @@ export interface TrackDefinition {
 export interface View {
   uid: string;
   initialXDomain: [number, number];
-  /** The least and the largest factor of the first view's scale. */
+  /** The narrowest and the widest view, in bases. */
   zoomLimits?: [number, number];
   tracks: { top: TrackDefinition[] };
 }
@@ -111,7 +113,7 @@ export interface Gene {
   txEnd: number;
 }
 
-/** Ask for JSON; a refusal is an Error with the server's own words. */
+/** Ask for JSON; a refusal is an Error with the server's own words, `Refused` where it has a status. */
 export async function get<T>(address: string): Promise<T> {
   return answered<T>(await fetch(address), address);
 }
@@ -127,7 +129,7 @@ export async function send<T>(method: "POST" | "DELETE", address: string, body?:
 
 async function answered<T>(response: Response, address: string): Promise<T> {
   const answer = (await response.json().catch(() => ({}))) as T & { error?: string };
-  if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status} to ${address}`);
+  if (!response.ok) throw new Refused(response.status, answer.error ?? `the server answered ${response.status} to ${address}`);
   return answer;
 }
 

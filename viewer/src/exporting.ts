@@ -30,19 +30,30 @@ export class Exporter {
 
   /** Downloads of one row's values. */
   dataChoices(row: Row): Choice[] {
-    const panel = panelOf(this.page, row.uid);
-    if (!panel) return [];
-    const { span } = this.store.state;
-    const view = this.axis.cut(span);
-    const sources: [string, string | null | undefined][] = [
-      ["predicted", predictedOf(panel, row)?.uid],
-      ["observed", panel.observed],
-    ];
-    return sources.flatMap(([what, uid]) => uid ? [
+    const view = this.axis.cut(this.store.state.span);
+    return this.sources(row).flatMap(([what, uid]) => [
       valuesChoice(this.connection, `${capital(what)} in view`, uid, "bigwig", view),
       valuesChoice(this.connection, `${capital(what)} in view`, uid, "bedgraph", view),
-      valuesChoice(this.connection, `All that is ${what}`, uid, "bigwig", null),
-    ] : []);
+      this.whole(what, uid),
+    ]);
+  }
+
+  /** Downloads of all values of a row that there are. */
+  wholeChoices(row: Row): Choice[] {
+    return this.sources(row).map(([what, uid]) => this.whole(what, uid));
+  }
+
+  private sources(row: Row): [what: string, uid: string][] {
+    const panel = panelOf(this.page, row.uid);
+    const found = [
+      ["predicted", panel && predictedOf(panel, row)?.uid],
+      ["observed", panel?.observed],
+    ] as const;
+    return found.flatMap(([what, uid]): [string, string][] => (uid ? [[what, uid]] : []));
+  }
+
+  private whole(what: string, uid: string): Choice {
+    return valuesChoice(this.connection, `All that is ${what}`, uid, "bigwig", null);
   }
 
   private entries(): Entry[] {
@@ -115,7 +126,10 @@ export class Exporter {
       const show = showable(panel, row);
       if (show === "both" || show === "observed") line("observed", shade(this.page.observedColor, ink));
       if (show === "both" || show === "predicted") line("predicted", color);
-      if (show === "difference") line("predicted − observed", color);
+      if (show === "difference") {
+        line("predicted higher", color);
+        line("observed higher", shade(this.page.observedColor, ink));
+      }
       const axis = element.querySelector("svg.axis");
       if (axis) group.append(axisCopy(axis, gutter.width, ink));
       return [group];

@@ -73,11 +73,10 @@ export function viewConfig(
   }
   view.tracks.top = top;
   view.initialXDomain = [...domain];
-  // How far a wheel zooms, as factors of the view that the page was opened with. The window may have changed its width
-  // since, so they leave room on both sides; what goes beyond the genome comes back when the wheel rests.
-  const opened = domain[1] - domain[0];
+  // In bases, as HiGlass reckons for the window that it was opened in. The window may have changed its width since, so
+  // they leave room on both sides: what goes beyond the genome comes back when the wheel rests.
   const genome = Math.max(...page.chromosomes.map(({ start, length }) => start + length));
-  view.zoomLimits = [opened / genome / 2, Math.max((2 * opened) / NARROWEST, 1)];
+  view.zoomLimits = [Math.min(NARROWEST / 2, domain[1] - domain[0]), 2 * genome];
   view.options = { backgroundColor: ink.ground };
   // One grid row of the layout is one pixel (pixelPreciseMarginPadding).
   const height = top.reduce((sum, track) => sum + track.height, 0);

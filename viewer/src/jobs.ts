@@ -1,9 +1,10 @@
 // The page of jobs: submit a region or BED, follow what is predicted, go there, download it.
-import { get, locate, NotFound, page as getPage, send, type Page, type Span } from "./api";
+import { get, locate, NotFound, page as getPage, type Page, type Span } from "./api";
 import { Axis, width } from "./axis";
 import { valuesChoice } from "./downloads";
 import { announce, button, byId, make, say } from "./dom";
 import { drawIcons, icon } from "./icons";
+import { cancelJob, followJobs, unfinished } from "./joblist";
 import { attachMenu, type Entry } from "./menu";
 import { connect, type Connection, type Estimate, type Job } from "./plugin/index";
 import "./style.css";
@@ -17,6 +18,7 @@ class Form {
   private readonly name = byId("name") as HTMLInputElement;
   private readonly fault = byId("fault");
   private readonly estimate = byId("estimate");
+  private file: { name: string; text: string } | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -41,10 +43,13 @@ class Form {
       const [chosen] = file.files ?? [];
       file.value = "";
       void chosen?.text().then((text) => {
-        this.what.value = text;
+        this.hold({ name: chosen.name, text });
         this.name.value ||= chosen.name;
-        this.guess();
       });
+    });
+    byId("drop-file").addEventListener("click", () => {
+      this.hold(null);
+      this.what.focus();
     });
     this.what.addEventListener("input", () => { this.guess(); });
     byId("new").addEventListener("submit", (event) => {
@@ -57,6 +62,15 @@ class Form {
     return [...byId("heads").querySelectorAll<HTMLInputElement>("input:checked")].map(({ value }) => value);
   }
 
+  /** Keep the text of a file aside, in place of what is typed: a text field cannot hold a hundred thousand lines. */
+  private hold(file: { name: string; text: string } | null): void {
+    this.file = file;
+    this.what.hidden = file !== null;
+    byId("held").hidden = file === null;
+    byId("held-name").textContent = file ? `${file.name}, ${count(lines(file.text), "region")}` : "";
+    this.guess();
+  }
+
   /** Say, soon, what a region would take. */
   private guess(): void {
     say(this.fault, "");
@@ -66,9 +80,9 @@ class Form {
 
   private async ask(): Promise<void> {
     const text = this.what.value.trim();
-    if (!text || isBed(text)) {
-      const lines = text.split("\n").filter((line) => /^\S+\s+\d+\s+\d+/.test(line)).length;
-      this.estimate.textContent = lines ? `${count(lines, "region")} of BED` : "";
+    if (this.file || !text || isBed(text)) {
+      const regions = lines(this.file?.text ?? text);
+      this.estimate.textContent = regions ? `${count(regions, "region")} of BED` : "";
       return;
     }
     try {
@@ -82,7 +96,7 @@ class Form {
 
   private async submit(): Promise<void> {
     const text = this.what.value.trim();
-    if (!text) {
+    if (!text && !this.file) {
       say(this.fault, "Type a region, such as chr20:10,000,000-15,000,000, or paste lines of BED.");
       this.what.focus();
       return;
@@ -92,9 +106,11 @@ class Form {
       return;
     }
     try {
-      const what = isBed(text) ? { bed: this.what.value } : { region: (await locate(text)).region };
+      const bed = this.file?.text ?? (isBed(text) ? this.what.value : null);
+      const what = bed === null ? { region: (await locate(text)).region } : { bed };
       const job = await this.connection.predict(what, this.heads, this.name.value.trim());
-      this.what.value = this.name.value = this.estimate.textContent = "";
+      this.what.value = this.name.value = "";
+      this.hold(null);
       say(this.fault, "");
       announce(`Submitted ${job.name || job.region}`);
       this.submitted(job);
@@ -119,7 +135,9 @@ class List {
     private readonly page: Page,
     private readonly axis: Axis,
     private readonly connection: Connection,
-  ) {}
+  ) {
+    followJobs(connection, () => this.jobs.values(), (job) => { this.show(job); });
+  }
 
   show(job: Job): void {
     const before = this.jobs.get(job.id);
@@ -140,7 +158,7 @@ class List {
     byId("none").hidden = true;
   }
 
-  /** Ask for all jobs: at first, and after a server was gone. */
+  /** Ask for all jobs. */
   async load(): Promise<void> {
     const { jobs } = await get<{ jobs: Job[] }>("/api/jobs");
     for (const job of jobs) this.show(job);
@@ -153,19 +171,25 @@ class Item {
   private readonly bar = make("progress", "");
   private readonly state = make("span", "chip");
   private readonly words = make("span", "words");
+  private readonly fault = make("span", "fault");
   private readonly cancel: HTMLButtonElement;
   private readonly download: HTMLButtonElement;
 
-  constructor(page: Page, axis: Axis, connection: Connection, job: Job, cancelled: (job: Job) => void) {
+  constructor(
+    page: Page,
+    axis: Axis,
+    connection: Connection,
+    private job: Job,
+    cancelled: (job: Job) => void,
+  ) {
     const name = job.name || job.region;
     const span = { start: job.start, end: job.end };
     this.bar.setAttribute("aria-label", `windows predicted of ${name}`);
     this.cancel = button("", () => {
       this.cancel.disabled = true;
-      send<{ job: Job }>("DELETE", `/api/jobs/${encodeURIComponent(job.id)}`).then(
-        (answer) => { cancelled(answer.job); },
-        () => { this.cancel.disabled = false; },
-      );
+      cancelJob(this.job).then(cancelled, (error: unknown) => {
+        say(this.fault, error instanceof Error ? error.message : String(error));
+      }).finally(() => { this.cancel.disabled = false; });
     }, "Cancel");
     this.cancel.setAttribute("aria-label", `Cancel ${name}`);
     const go = make("a", "button", "Go there");
@@ -183,13 +207,16 @@ class Item {
       make("div", "title", make("h3", "", name), this.state),
       make("p", "about", about.join(" · ")),
       make("div", "line", this.bar, this.words),
-      make("div", "actions", go, this.download, this.cancel),
+      make("div", "actions", go, this.download, this.cancel, this.fault),
     );
     this.element.dataset.job = job.id;
   }
 
-  update({ state, done, total, seconds_left: left, message }: Job): void {
-    const running = state === "queued" || state === "running";
+  update(job: Job): void {
+    this.job = job;
+    const { state, done, total, seconds_left: left, message } = job;
+    const running = unfinished(job);
+    say(this.fault, "");
     this.element.dataset.state = state;
     this.state.textContent = state;
     this.state.dataset.state = state;
@@ -221,6 +248,11 @@ function cost({ unknown, windows, seconds }: Estimate): string {
   return `${count(unknown, "window")} to predict${seconds === null ? "" : `, about ${duration(seconds)}`}`;
 }
 
+/** How many lines of BED a text has. */
+function lines(text: string): number {
+  return text.match(/^\S+[ \t]+\d+[ \t]+\d+/gm)?.length ?? 0;
+}
+
 /** BED has several columns; a region or a gene has one. */
 function isBed(text: string): boolean {
   return text.includes("\n") || /^\S+\t\d/.test(text) || /^\S+ +\d+ +\d+/.test(text);
@@ -240,12 +272,10 @@ async function start(): Promise<void> {
   const connection = connect("/api/v1");
   const list = new List(page, new Axis(page.chromosomes), connection);
   new Form(page, connection, (job) => { list.show(job); });
-  connection.onJob((job) => { list.show(job); });
   connection.onGone((gone) => {
     document.body.classList.toggle("gone", gone);
     byId("progress").dataset.state = gone ? "gone" : "";
     byId("progress").textContent = gone ? "The server does not answer. It is asked again all the time." : "";
-    if (!gone) void list.load().catch(() => undefined);
   });
   await list.load();
   document.body.dataset.state = "open";

@@ -4,22 +4,35 @@ import { CSS, viewer, type HiGlassOptions } from "higlass";
 import * as PIXI from "pixi.js-legacy";
 
 import { page as getPage, sequence as getSequence, type Page, type Span } from "./api";
-import { Axis, foldWords } from "./axis";
+import { Axis, foldWords, type Training } from "./axis";
 import { Browser, Trail, type Api } from "./browser";
 import { button, byId, make, say } from "./dom";
 import { Exporter } from "./exporting";
 import { rowHeights, shownRows, trackUid, viewConfig } from "./figure";
-import { tell } from "./dialog";
+import { tell, tellFault } from "./dialog";
 import { drawIcons, icon } from "./icons";
 import { addKeys, addLinkButton } from "./keys";
 import { attachMenu, type Entry } from "./menu";
 import { Overview } from "./overview";
 import { Places } from "./places";
-import { connect, register, type Connection, type MenuItem } from "./plugin/index";
+import { connect, menuOf, register, type Connection, type MenuItem } from "./plugin/index";
 import { PredictButton } from "./predict";
 import { Rows, rowName } from "./rows";
 import { Search } from "./search";
-import { decode, defaultState, MARKS, moved, SHOWS, Store, THEMES, withRow, type Link, type Row } from "./state";
+import {
+  decode,
+  defaultState,
+  MARKS,
+  moved,
+  SHOWS,
+  Store,
+  THEMES,
+  withRow,
+  type Link,
+  type Row,
+  type Theme,
+  type ViewState,
+} from "./state";
 import { StatusLine } from "./status";
 import "./style.css";
 import { dress, inks, keepTheme, keptTheme, onSystemTheme, type Inks } from "./theme";
@@ -56,8 +69,19 @@ function firstState(page: Page, axis: Axis): { store: Store; link: Link } {
   const link = decode(location.hash, page, axis);
   const base = defaultState(page, keptTheme());
   const settings = link.settings ?? base;
-  const theme = settings.theme === "system" ? base.theme : settings.theme;
-  return { store: new Store({ ...settings, theme, span: link.span ?? base.span }), link };
+  return { store: new Store(arrivedAt(settings, link.span ?? base.span, base.theme)), link };
+}
+
+/** What a link sets, in the theme of whoever looks where it names none. */
+function arrivedAt(settings: ViewState, span: Span, theme: Theme): ViewState {
+  return { ...settings, span, theme: settings.theme === "system" ? theme : settings.theme };
+}
+
+/** Say that a link could not be read whole. */
+function tellBroken({ broken }: Link): void {
+  const notice = byId("link-notice");
+  say(notice, broken ? "A part of this link could not be read; what could be is shown." : "");
+  if (broken) notice.append(" ", button("link", () => { say(notice, ""); }, "Dismiss"));
 }
 
 class Application {
@@ -65,7 +89,9 @@ class Application {
   private ink: Inks;
   private readonly domain: [number, number];
   private drawn = "";
-  private readonly rowOf = new Map<string, string>();
+  /** By the uid of a track that HiGlass draws: its row. */
+  private rowOf = new Map<string, string>();
+  private onlyPlugin = false;
   private readonly rows: Rows;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private api: Api | undefined;
@@ -84,15 +110,33 @@ class Application {
       retry: () => void connection.retry(store.state.span).catch(() => undefined),
     });
     register({
-      seen: (what) => { this.rows.show(this.rowOf.get(what.uid) ?? what.uid, what); },
-      menu: (track) => this.contextMenu(this.rowOf.get(track) ?? track),
+      seen: (what) => {
+        // A track that another one, of another head, stands in for now may be drawn once more.
+        const row = this.rowOf.get(what.uid);
+        if (row !== undefined) this.rows.show(row, what);
+      },
+      menu: (track) => (this.onlyPlugin ? [] : this.contextMenu(this.rowOf.get(track) ?? track)),
       failed: (words) => void tell("This did not work", words),
     });
   }
 
   inks = (): Inks => this.ink;
 
-  setTraining = (training: string): void => { this.rows.setTraining(training); };
+  /** The plugin's own entries for a row's menu. */
+  pluginEntries = (row: Row): Entry[] => {
+    this.onlyPlugin = true;
+    const items = menuOf(trackUid(this.page, row));
+    this.onlyPlugin = false;
+    return items.map((item) => ({
+      label: item.label,
+      ...(item.detail ? { detail: () => item.detail?.() ?? Promise.resolve("") } : {}),
+      act: () => {
+        Promise.resolve(item.run()).catch((error: unknown) => { tellFault("This did not work", error); });
+      },
+    }));
+  };
+
+  setTraining = (training: Training): void => { this.rows.setTraining(training); };
 
   /** Draw the first time, and follow the state and the window from then on. */
   async open(options: HiGlassOptions): Promise<Api> {
@@ -143,7 +187,9 @@ class Application {
     const now = JSON.stringify(config);
     if (now === this.drawn) return null;
     this.drawn = now;
-    for (const row of state.rows) this.rowOf.set(trackUid(page, row), row.uid);
+    const before = this.rowOf;
+    this.rowOf = new Map(state.rows.map((row) => [trackUid(page, row), row.uid]));
+    for (const [track, row] of this.rowOf) if (!before.has(track)) this.rows.forget(row);
     this.rows.build(state, this.heights, this.ink);
     byId("empty").hidden = shownRows(state).length > 0;
     return config;
@@ -196,9 +242,11 @@ async function start(): Promise<void> {
     (byId("forward") as HTMLButtonElement).disabled = !canGoForward;
   });
   const browser = new Browser(page, axis, api, store, trail);
-  trail.onArrival(({ span, settings }) => {
-    if (settings) store.set({ ...settings, span: store.state.span });
+  trail.onArrival((arrived) => {
+    const { span, settings } = arrived;
+    if (settings) store.set(arrivedAt(settings, store.state.span, store.state.theme));
     if (span) browser.show(span);
+    tellBroken(arrived);
   });
   const search = new Search(page.genes, (place) => {
     browser.jump(place);
@@ -219,11 +267,7 @@ async function start(): Promise<void> {
   onSystemTheme(() => { overview.repaint(); });
   connection.onChanged(() => { overview.refresh(); });
   connection.onGone((gone) => { if (!gone) overview.refresh(); });
-  if (link.broken) {
-    const notice = byId("link-notice");
-    say(notice, "A part of this link could not be read; what could be is shown.");
-    notice.append(" ", button("link", () => { say(notice, ""); }, "Dismiss"));
-  }
+  tellBroken(link);
   document.body.dataset.state = "open";
   await followSequence((known) => {
     where.setSequence(known);
@@ -255,7 +299,8 @@ async function start(): Promise<void> {
       ...moves,
       { label: "Hide", icon: "hidden", act: () => { change({ hidden: true }); } },
       { label: "Colour, height, axis…", icon: "tracks", act: () => { list.open(row.uid); } },
-      ...(panel ? ["Export", ...exporter.dataChoices(row)] : []),
+      // What is in view the plugin saves, whose entries a right click on the track opens too.
+      ...(panel ? ["Data", ...application.pluginEntries(row), ...exporter.wholeChoices(row)] : []),
     ];
   }
 }

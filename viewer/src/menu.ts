@@ -6,6 +6,8 @@ export interface Choice {
   label: string;
   icon?: IconName;
   note?: string;
+  /** Words that take a moment, such as how long something would take. */
+  detail?: () => Promise<string>;
   /** Given: one of several that exclude each other. */
   checked?: boolean;
   disabled?: boolean;
@@ -67,7 +69,7 @@ export function place(popover: HTMLElement, opener: HTMLElement): void {
   popover.style.left = `${left}px`;
 }
 
-function item({ label, icon: picture, note, checked, disabled, act }: Choice, close: () => void): HTMLElement {
+function item({ label, icon: picture, note, detail, checked, disabled, act }: Choice, close: () => void): HTMLElement {
   const parts = [
     make("span", "sign", ...(checked ? [icon("check")] : picture ? [icon(picture)] : [])),
     make("span", "label", label, ...(note ? [" ", make("small", "", note)] : [])),
@@ -77,6 +79,11 @@ function item({ label, icon: picture, note, checked, disabled, act }: Choice, cl
     close();
     act();
   }, ...parts);
+  if (detail) {
+    const words = make("small", "", "…");
+    parts[1]?.append(" ", words);
+    detail().then((said) => { words.textContent = said; }, () => { words.remove(); });
+  }
   element.role = checked === undefined ? "menuitem" : "menuitemradio";
   element.tabIndex = -1;
   if (checked !== undefined) element.setAttribute("aria-checked", String(checked));

@@ -1,4 +1,4 @@
-// The whole chromosome at a glance: which parts the model was trained, validated and tested on, where predictions are,
+// The whole chromosome, or the whole genome where the view crosses chromosomes, at a glance: which parts the model was trained, validated and tested on, where predictions are,
 // where there is no sequence, and where the view is. It is a slider: drag it, click it, or move it with keys.
 import { overview, type Chromosome, type Page, type Span } from "./api";
 import { overlap, type Axis } from "./axis";
@@ -13,13 +13,25 @@ const KNOWN_TOP = 11;
 const KNOWN_HEIGHT = 8;
 const HEIGHT = 36;
 const NARROWEST = 7;
+/** Keys that follow each other within so many milliseconds are one step of the history. */
+const BURST = 1_000;
+const ALL = "all";
+
+/** What is drawn: one chromosome, or all of them. */
+interface Frame {
+  start: number;
+  length: number;
+  chromosomes: readonly Chromosome[];
+}
 
 export class Overview {
   private readonly box = byId("overview");
   private readonly canvas = make("canvas", "");
   private readonly window = make("div", "window");
   private readonly chooser = byId("chromosome") as HTMLSelectElement;
-  private chromosome: Chromosome;
+  private readonly genome: Frame;
+  private frame: Frame;
+  private lastKey = -Infinity;
   private readonly known = new Map<string, Span[]>();
   private sequence: Span[] | undefined;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -33,12 +45,15 @@ export class Overview {
   ) {
     const [first] = page.chromosomes;
     if (!first) throw new Error("the genome has no chromosome");
-    this.chromosome = first;
+    this.genome = { start: 0, length: axis.length, chromosomes: page.chromosomes };
+    this.frame = frameOf(first);
     this.box.append(this.canvas, this.window);
+    if (page.chromosomes.length > 1) this.chooser.append(new Option("All", ALL));
     for (const { name } of page.chromosomes) this.chooser.append(new Option(name, name));
     this.chooser.addEventListener("change", () => {
       const chosen = page.chromosomes.find(({ name }) => name === this.chooser.value);
-      if (chosen) browser.jump({ start: chosen.start, end: chosen.start + chosen.length });
+      if (this.chooser.value === ALL) browser.whole();
+      else if (chosen) browser.jump({ start: chosen.start, end: chosen.start + chosen.length });
     });
     this.box.addEventListener("pointerdown", (event) => { this.drag(event); });
     this.box.addEventListener("keydown", (event) => { this.key(event); });
@@ -70,19 +85,21 @@ export class Overview {
 
   private follow(): void {
     const { start, end } = this.axis.cut(this.store.state.span);
-    const middle = (start + end) / 2;
-    const at = this.page.chromosomes.find((one) => middle >= one.start && middle < one.start + one.length);
-    if (at && at !== this.chromosome) {
-      this.chromosome = at;
+    const one = this.page.chromosomes.find((each) => start >= each.start && end <= each.start + each.length);
+    const { frame } = this;
+    if (!one) this.frame = this.genome;
+    else if (frame === this.genome || frame.start !== one.start) this.frame = frameOf(one);
+    if (frame !== this.frame) {
+      this.box.setAttribute("aria-label", one ? "Place on the chromosome" : "Place on the genome");
       this.paint();
     }
-    this.chooser.value = this.chromosome.name;
+    this.chooser.value = one?.name ?? ALL;
     this.ask();
     this.placeWindow();
   }
 
   private placeWindow(): void {
-    const { start, length } = this.chromosome;
+    const { start, length } = this.frame;
     const span = this.axis.cut(this.store.state.span);
     const from = Math.max(span.start - start, 0) / length;
     const to = Math.min(span.end - start, length) / length;
@@ -98,11 +115,13 @@ export class Overview {
 
   private ask(): void {
     const heads = headsInUse(this.page, this.store.state);
-    const { name } = this.chromosome;
-    const now = [name, ...heads].join("\n");
+    // Of a genome of thousands of contigs, those that come to less than a pixel stay as they are.
+    const least = this.frame.length / Math.max(this.box.clientWidth, 1);
+    const names = this.frame.chromosomes.filter(({ length }) => length >= least).map(({ name }) => name);
+    const now = [...names, "", ...heads].join("\n");
     if (now === this.asked) return;
     this.asked = now;
-    for (const head of heads) {
+    for (const [name, head] of names.flatMap((each) => heads.map((other) => [each, other] as const))) {
       overview(name, head).then(
         ({ known }) => {
           this.known.set(`${name} ${head}`, known.map(([start, end]) => ({ start, end })));
@@ -126,7 +145,7 @@ export class Overview {
     context.scale(scale, scale);
     const style = getComputedStyle(this.box);
     const color = (name: string) => style.getPropertyValue(`--${name}`);
-    const { start, length } = this.chromosome;
+    const { start, length, chromosomes } = this.frame;
     const bar = (span: Span, top: number, height: number, fill: string) => {
       const from = Math.max((span.start - start) / length, 0) * width;
       const to = Math.min((span.end - start) / length, 1) * width;
@@ -139,17 +158,18 @@ export class Overview {
     const each = KNOWN_HEIGHT / Math.max(heads.length, 1);
     bar({ start, end: start + length }, KNOWN_TOP, KNOWN_HEIGHT, color("unknown"));
     heads.forEach((head, index) => {
-      for (const span of this.known.get(`${this.chromosome.name} ${head}`) ?? []) {
+      for (const span of chromosomes.flatMap(({ name }) => this.known.get(`${name} ${head}`) ?? [])) {
         bar(span, KNOWN_TOP + index * each, each, color("known"));
       }
     });
     if (this.sequence) this.hatch(context, width, color("no-sequence"), color("hatch"));
-    this.ruler(context, width, color("quiet"));
+    if (chromosomes.length > 1) this.borders(context, width, color("quiet"));
+    else this.ruler(context, width, color("quiet"));
     this.placeWindow();
   }
 
   private hatch(context: CanvasRenderingContext2D, width: number, ground: string, ink: string): void {
-    const { start, length } = this.chromosome;
+    const { start, length } = this.frame;
     for (const gap of gaps(this.sequence ?? [], { start, end: start + length })) {
       const from = ((gap.start - start) / length) * width;
       const to = ((gap.end - start) / length) * width;
@@ -171,8 +191,23 @@ export class Overview {
     }
   }
 
+  /** Where each chromosome begins, and its name where there is room for it. */
+  private borders(context: CanvasRenderingContext2D, width: number, ink: string): void {
+    const { start: first, length: all, chromosomes } = this.frame;
+    context.fillStyle = ink;
+    context.font = "10px system-ui, sans-serif";
+    context.textBaseline = "alphabetic";
+    context.textAlign = "center";
+    for (const { name, start, length } of chromosomes) {
+      const x = ((start - first) / all) * width;
+      const wide = (length / all) * width;
+      if (start > first && wide > 2) context.fillRect(Math.round(x), 0, 1, HEIGHT);
+      if (context.measureText(name).width < wide - 4) context.fillText(name, x + wide / 2, HEIGHT - 2);
+    }
+  }
+
   private ruler(context: CanvasRenderingContext2D, width: number, ink: string): void {
-    const { length } = this.chromosome;
+    const { length } = this.frame;
     const step = [1, 2, 5].flatMap((one) => [0, 1, 2, 3, 4, 5, 6, 7, 8].map((power) => one * 10 ** power))
       .sort((a, b) => a - b)
       .find((one) => (one / length) * width > 80) ?? length;
@@ -195,7 +230,7 @@ export class Overview {
     this.box.focus();
     this.box.setPointerCapture(event.pointerId);
     const { left, width } = this.box.getBoundingClientRect();
-    const { start, length } = this.chromosome;
+    const { start, length } = this.frame;
     const at = (x: number) => start + ((x - left) / width) * length;
     const span = this.store.state.span;
     const wide = Math.min(span.end - span.start, length);
@@ -219,10 +254,18 @@ export class Overview {
   }
 
   private key(event: KeyboardEvent): void {
-    const { start, length } = this.chromosome;
+    const { start, length } = this.frame;
     const { span } = this.store.state;
     const wide = Math.min(span.end - span.start, length);
-    const by = (bases: number) => { this.browser.show({ start: span.start + bases, end: span.start + bases + wide }); };
+    const to = (wanted: number) => {
+      const from = Math.min(Math.max(wanted, start), start + length - wide);
+      const there = { start: from, end: from + wide };
+      // Back leads to where the first of several keys was pressed.
+      if (event.timeStamp - this.lastKey > BURST) this.browser.jump(there);
+      else this.browser.show(there);
+      this.lastKey = event.timeStamp;
+    };
+    const by = (bases: number) => { to(span.start + bases); };
     const actions: Record<string, () => void> = {
       ArrowLeft: () => { by(-length / 100); },
       ArrowDown: () => { by(-length / 100); },
@@ -230,8 +273,8 @@ export class Overview {
       ArrowUp: () => { by(length / 100); },
       PageDown: () => { by(-length / 10); },
       PageUp: () => { by(length / 10); },
-      Home: () => { this.browser.show({ start, end: start + wide }); },
-      End: () => { this.browser.show({ start: start + length - wide, end: start + length }); },
+      Home: () => { to(start); },
+      End: () => { to(start + length); },
     };
     const act = actions[event.key];
     if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -239,6 +282,11 @@ export class Overview {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+function frameOf(chromosome: Chromosome): Frame {
+  const { start, length } = chromosome;
+  return { start, length, chromosomes: [chromosome] };
 }
 
 /** What of a span no known span covers. */

@@ -4,7 +4,8 @@ import { width, type Axis } from "./axis";
 import { byId } from "./dom";
 import { headsInUse } from "./figure";
 import { ask, tell, tellFault } from "./dialog";
-import type { Connection, Estimate } from "./plugin/index";
+import { followJobs, unfinished } from "./joblist";
+import type { Connection, Estimate, Job } from "./plugin/index";
 import type { Store } from "./state";
 import type { StatusLine } from "./status";
 import { count, duration } from "./words";
@@ -17,6 +18,8 @@ export class PredictButton {
   private readonly words = byId("predict-words");
   private timer: ReturnType<typeof setTimeout> | undefined;
   private serial = 0;
+  private pressed = false;
+  private readonly jobs = new Map<string, Job>();
 
   constructor(
     private readonly page: Page,
@@ -30,6 +33,7 @@ export class PredictButton {
       if (span !== before.span || rows !== before.rows) this.look();
     });
     connection.onChanged(() => { this.look(); });
+    followJobs(connection, () => this.jobs.values(), (job) => { this.follow(job); });
     this.look();
   }
 
@@ -53,16 +57,34 @@ export class PredictButton {
         );
         if (!sure) return;
       }
-      this.status.follow(await this.connection.predict(span, heads));
+      const job = await this.connection.predict(span, heads);
+      this.status.follow(job);
+      this.follow(job);
     } catch (error) {
       tellFault("This could not be predicted", error);
     }
   }
 
   private async press(): Promise<void> {
+    this.pressed = true;
     this.button.disabled = true;
     await this.predict(this.axis.cut(this.store.state.span));
-    this.button.disabled = false;
+    this.pressed = false;
+    this.look();
+  }
+
+  private follow(job: Job): void {
+    const known = this.jobs.has(job.id);
+    if (unfinished(job)) this.jobs.set(job.id, job);
+    else this.jobs.delete(job.id);
+    if (known !== this.jobs.has(job.id)) this.look();
+  }
+
+  /** Whether a job is at work on all of a span already; one that leaves parts of its span out is not. */
+  private atWork(span: Span, heads: string[]): boolean {
+    return [...this.jobs.values()].some((job) =>
+      job.start <= span.start && job.end >= span.end && job.bases >= job.end - job.start
+      && heads.every((head) => job.heads.includes(head)));
   }
 
   private look(): void {
@@ -72,6 +94,13 @@ export class PredictButton {
     const serial = ++this.serial;
     if (end - start <= this.page.limits.viewBases || !heads.length) {
       this.button.hidden = true;
+      return;
+    }
+    if (this.atWork({ start, end }, heads)) {
+      this.button.hidden = false;
+      this.button.disabled = true;
+      this.words.textContent = "Predicting…";
+      this.button.title = "A job is at work on all that is in view; the line at the foot of the page says how far it is.";
       return;
     }
     this.timer = setTimeout(() => {
@@ -84,6 +113,7 @@ export class PredictButton {
 
   private offer({ unknown, seconds }: Estimate): void {
     this.button.hidden = unknown === 0;
+    this.button.disabled = this.pressed;
     this.words.textContent = `Predict region${seconds === null ? "" : `, about ${duration(seconds)}`}`;
     this.button.title = `The view is wider than the ${width(this.page.limits.viewBases)} that are predicted while you `
       + `look. ${count(unknown, "window")} in it are not predicted yet: compute them in the background.`;

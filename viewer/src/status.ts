@@ -1,7 +1,8 @@
 // The line at the foot of the page: what is being predicted, on what, how fast, and whether the server is there.
-import { send, type Page } from "./api";
+import type { Page } from "./api";
 import { announce, button, byId, make } from "./dom";
 import { icon } from "./icons";
+import { cancelJob, followJobs, unfinished } from "./joblist";
 import type { Connection, Job, Status } from "./plugin/index";
 import { count, duration } from "./words";
 
@@ -28,15 +29,16 @@ export class StatusLine {
       document.body.classList.toggle("gone", gone);
       this.draw();
     });
-    connection.onJob((job) => { this.follow(job); });
+    followJobs(connection, () => this.jobs.values(), (job) => { this.follow(job); });
   }
 
   /** Show a job until some time after it has ended. */
   follow(job: Job): void {
-    const ended = job.state !== "queued" && job.state !== "running";
-    if (ended && !this.jobs.has(job.id)) return;
+    const before = this.jobs.get(job.id);
+    const ended = !unfinished(job);
+    if (ended && !before) return;
     this.jobs.set(job.id, job);
-    if (ended) {
+    if (ended && before && unfinished(before)) {
       announce(`${job.region}: ${job.state}`);
       setTimeout(() => {
         this.jobs.delete(job.id);
@@ -81,7 +83,7 @@ export class StatusLine {
   }
 
   private jobPart(job: Job): HTMLElement {
-    const running = job.state === "queued" || job.state === "running";
+    const running = unfinished(job);
     const state = running
       ? `${job.done} of ${job.total}${job.seconds_left === null ? "" : `, ${duration(job.seconds_left)} left`}`
       : `${job.state}${job.message ? `: ${job.message}` : ""}`;
@@ -92,7 +94,7 @@ export class StatusLine {
       bar.value = job.done;
       bar.setAttribute("aria-label", `windows predicted of ${job.region}`);
       const cancel = button("link", () => {
-        void send("DELETE", `/api/jobs/${encodeURIComponent(job.id)}`).catch(() => undefined);
+        void cancelJob(job).then((now) => { this.follow(now); }, () => undefined);
       }, "Cancel");
       part.append(bar, cancel);
     }

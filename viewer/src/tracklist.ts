@@ -271,8 +271,11 @@ function input(type: string, name: string, value: string, changed: (value: strin
 }
 
 function number(words: string, name: string, value: number | null, changed: (value: number | null) => void) {
-  const box = input("number", name, value === null ? "" : String(value), (text) => {
+  const now = value === null ? "" : String(value);
+  const box = input("number", name, now, (text) => {
     changed(text.trim() === "" || !Number.isFinite(Number(text)) ? null : Number(text));
+    // What is taken comes back in a field made anew; what is refused gives way to the value that stays in use.
+    if (box.isConnected) box.value = now;
   });
   box.step = "any";
   return field(words, box);

@@ -262,13 +262,14 @@ export class Connection {
 
   /** Keep the stream of events open while the page is seen and has a place for it. */
   private async listen(lost: AbortSignal): Promise<void> {
-    for (let wait = FIRST_RETRY; !document.hidden && !lost.aborted; ) {
+    const over = () => document.hidden || lost.aborted;
+    for (let wait = FIRST_RETRY; !over(); ) {
       const status = await this.readStream();
       this.streaming = this.following = false;
       if (status === 200) wait = FIRST_RETRY;
       else if (status === 0) wait = Math.min(2 * wait, LAST_RETRY);
       const until = Date.now() + (status === 0 || status === 200 ? wait : status === BUSY ? BUSY_RETRY : REFUSED_RETRY);
-      while (Date.now() < until && !document.hidden && !lost.aborted) {
+      while (Date.now() < until && !over()) {
         if (status === BUSY) await this.poll();
         await pause(Math.min(POLL_PAUSE, Math.max(until - Date.now(), 0)));
       }
@@ -278,7 +279,7 @@ export class Connection {
   /** Poll until a place is free, and return what releases it; null when nobody sees the page any more. */
   private async pollUntilPlace(places: Places, lost: () => void): Promise<(() => void) | null> {
     const stop = new AbortController();
-    let release: (() => void) | null = null;
+    let release = null as (() => void) | null;
     const placed = places.wait(stop.signal, lost).then((got) => {
       if (stop.signal.aborted) got?.();
       else release = got;

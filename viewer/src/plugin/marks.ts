@@ -29,6 +29,8 @@ const STEP_PIXELS = 3;
 const GAP_PIXELS = 5;
 const HATCH = 9;
 const WORD_SIZE = 12;
+/** Bands of one reason that are nearer to each other have their words together. */
+const SLIVER = 24;
 const LABEL_SIZE = 10.5;
 const LEGEND_HEIGHT = 16;
 
@@ -212,13 +214,44 @@ export function bandShapes(
     const look = palette.bands[kindOf(reason)];
     ground.push({ kind: "rect", x: from, y: box.top, width: to - from, height: box.height, color: look.fill, alpha: 1 });
     if (look.hatch !== undefined) ground.push(...hatching(from, to, box, look.hatch));
-    // Of several ways to say it, the longest that fits.
-    const fitting = words(reason).find((each) => textWidth(each, WORD_SIZE) + 18 < to - from);
-    if (fitting !== undefined && box.height > 16) {
-      said.push(...pill((from + to) / 2, box.top + box.height / 2, fitting, look, width));
-    }
+  }
+  if (box.height <= 16) return { ground, words: said };
+  const taken: [number, number][] = [];
+  for (const { from, to, reason } of stretches(bands)) {
+    // Of several ways to say it, the longest that fits, in the middle or else beside another stretch's words.
+    const ways = words(reason).flatMap((each) => {
+      const wide = textWidth(each, WORD_SIZE) + 18;
+      if (wide >= to - from) return [];
+      return [0.5, 0.25, 0.75, 0, 1].map((share) => ({ each, left: from + share * (to - from - wide), wide }));
+    });
+    const way = ways.find(({ left, wide }) => !taken.some(([start, end]) => left < end && left + wide > start));
+    if (!way) continue;
+    taken.push([way.left, way.left + way.wide]);
+    said.push(...pill(way.left + way.wide / 2, box.top + box.height / 2, way.each, palette.bands[kindOf(reason)], width));
   }
   return { ground, words: said };
+}
+
+/**
+ * Join bands of one reason for their words: slivers of other reasons or of values leave no room for any between them.
+ * A stretch is mostly of its reason. Those with most of it come first.
+ */
+function stretches(bands: Band[]): Band[] {
+  const found: (Band & { covered: number })[] = [];
+  const open = new Map<string, Band & { covered: number }>();
+  for (const { from, to, reason } of [...bands].sort((a, b) => a.from - b.from)) {
+    const before = open.get(reason);
+    const covered = (before?.covered ?? 0) + to - from;
+    if (before && from - before.to < SLIVER && 2 * covered > to - before.from) {
+      before.to = to;
+      before.covered = covered;
+    } else {
+      const begun = { from, to, reason, covered: to - from };
+      open.set(reason, begun);
+      found.push(begun);
+    }
+  }
+  return found.sort((a, b) => b.covered - a.covered);
 }
 
 /** Bands whose reason is not one of the server's own: plain. */

@@ -106,16 +106,16 @@ class AgreedPlaces implements Places {
   }
 
   async wait(stop: AbortSignal, lost: () => void): Promise<Release | null> {
-    while (!stop.aborted) {
+    for (;;) {
       await new Promise<void>((resolve) => {
         this.freed = resolve;
         stop.addEventListener("abort", () => { resolve(); });
         setTimeout(resolve, ASK_AGAIN);
       });
-      const release = stop.aborted ? null : await this.take(lost);
+      if (stop.aborted) return null;
+      const release = await this.take(lost);
       if (release) return release;
     }
-    return null;
   }
 
   private hear({ kind, from, to }: Message): void {
@@ -137,7 +137,8 @@ class AgreedPlaces implements Places {
   }
 
   private say(kind: Message["kind"], to?: string): void {
-    this.channel.postMessage({ kind, from: this.id, to } satisfies Message);
+    const message: Message = { kind, from: this.id, ...(to !== undefined && { to }) };
+    this.channel.postMessage(message);
   }
 }
 
