@@ -209,9 +209,9 @@ def main() -> None:
         target = Target(**json.loads(options.as_client))
         print(json.dumps(pan(target, options.clients, options.seconds, options.pause)))
         return
-    from tracks.genome import demo_genome
+    from tracks.genome import demo_project
 
-    project = options.project or demo_genome().with_name("tracks.toml")
+    project = options.project or demo_project()
     words = [sys.executable, "-c", SERVE, "serve", project, "--port", 0, "--no-browser", "--stride", 16_384]
     words += ["--head", options.head, "--head", options.busy_head]
     words += ["--model", options.model] if options.model else []

@@ -77,9 +77,9 @@ class AxisSignal:
     Values outside the genome's chromosome are left out, where the file's is longer; what the file lacks is not covered.
 
     Why not pybigtools: ``values(bins=...)`` gives means and no coverage, so a bin that crosses a chromosome's border
-    cannot be joined; ``exact=True`` takes as long as this does (4 ms for a tile of 8-kb bins of 128-bp values) and the
-    other way uses records of up to half a bin; records come as Python objects (26 ms for a tile of 131-kb bins, here
-    0.4 ms). ``benchmarks/observed_tiles.py`` compares with clodius.
+    cannot be joined; ``exact=True`` takes as long as reading the values (4 ms for a tile of 8-kb bins of 128-bp values)
+    and the other way uses records of up to half a bin; records come as Python objects (26 ms for a tile of 131-kb bins,
+    here 0.4 ms). ``benchmarks/observed_tiles.py`` compares with clodius.
 
     Raises UsageError when the file is not there or shares no chromosome with the axis, TracksError when it is damaged.
     """

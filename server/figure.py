@@ -10,12 +10,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from model.metrics import pearson
+from server.export import known_bins
 from server.viewconf import OBSERVED_COLOR
-from tracks.bigwig import read_bins, read_chrom_sizes
 from tracks.errors import TracksError, UsageError
 from tracks.figure_style import FAINT, INK, SOFT, canvas
 from tracks.files import written_beside
-from tracks.grid import BIN, BINS, bins_over, windows_over
+from tracks.grid import BIN, bins_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from server.predicted import PredictedTileset
     from server.site import Panel, Shown, Site
+    from server.tilesets import ObservedTileset
     from tracks.regions import Region
 
 FORMATS = (".pdf", ".svg", ".png")
@@ -56,9 +58,9 @@ def draw_region(site: Site, region: Region, panels: Sequence[Panel], out: Path |
         rows: list[Axes] = grid[:, 0].tolist()
         _draw_genes(rows[0], genes, region)
         for axes, shown in zip(rows[1:], site.annotations, strict=False):
-            _draw_intervals(axes, shown, site, region)
+            _draw_intervals(axes, shown, region)
         for axes, panel in zip(rows[1 + len(site.annotations) :], panels, strict=True):
-            _draw_panel(axes, panel, site, region)
+            _draw_panel(axes, panel, region)
         _finish(rows, region)
         handles = [
             Patch(facecolor=OBSERVED_COLOR + "47", edgecolor=OBSERVED_COLOR, linewidth=0.5, label="observed"),
@@ -90,8 +92,8 @@ def _title(site: Site, region: Region) -> str:
     return f"{region} ({site.assembly})" + (f"   {', '.join(folds)}" if folds else "")
 
 
-def _draw_panel(axes: Axes, panel: Panel, site: Site, region: Region) -> None:
-    seen, made = observed(panel, region), predicted(panel, site, region)
+def _draw_panel(axes: Axes, panel: Panel, region: Region) -> None:
+    seen, made = observed(panel, region), predicted(panel, region)
     low, high = panel.scale
     edges = _edges(region)
     if seen is not None:
@@ -114,24 +116,23 @@ def _draw_panel(axes: Axes, panel: Panel, site: Site, region: Region) -> None:
 
 
 def observed(panel: Panel, region: Region) -> np.ndarray | None:
-    """Return a panel's observed bins of a region, float32 ``[bins]``, or None when it has none."""
-    if panel.observed is None or region.chrom not in read_chrom_sizes(panel.observed.path):
-        return None
-    return read_bins(panel.observed.path, region)
+    """Return a panel's observed bins of a region, float32 ``[bins]``, NaN where there is no value; None when the track
+    was not observed."""
+    return _whole(panel.observed, region) if panel.observed is not None else None
 
 
-def predicted(panel: Panel, site: Site, region: Region) -> np.ndarray | None:
+def predicted(panel: Panel, region: Region) -> np.ndarray | None:
     """Return a panel's predicted bins of a region by its first head, as far as they are stored: float32 ``[bins]``."""
-    if not panel.predicted:
-        return None
-    tileset = panel.predicted[0].tileset
-    over, bins = windows_over(region), bins_over(region)
-    blank = np.full(BINS, np.nan, np.float32)
-    store = site.predictions.stored.open(region.chrom, tileset.head)
-    windows = (store.read(index) for index in over)
-    values = [blank if window is None else window[:, tileset.column] for window in windows]
-    whole: np.ndarray = np.concatenate(values)[bins.start - over.start * BINS : bins.stop - over.start * BINS]
-    return whole
+    return _whole(panel.predicted[0].tileset, region) if panel.predicted else None
+
+
+def _whole(tileset: ObservedTileset | PredictedTileset, region: Region) -> np.ndarray:
+    bins = bins_over(region)
+    values = np.full(len(bins), np.nan, np.float32)
+    for piece in known_bins(tileset, [region]):
+        first = piece.first - bins.start
+        values[first : first + len(piece.values)] = piece.values
+    return values
 
 
 def _step(bins: int) -> int:
@@ -166,7 +167,7 @@ def _gene_rows(site: Site, region: Region) -> list[list[tuple[str, Region, str]]
         if gene.region.chrom == region.chrom and gene.region.start < region.end and gene.region.end > region.start
     ]
     for gene in sorted(here, key=lambda gene: -len(gene.region)):
-        needed = (gene.region.start - room, max(gene.region.end, gene.region.start + room * len(gene.name)) + room)
+        needed = (gene.region.start - room, _reach(gene.name, gene.region, room))
         for row in rows:
             if all(needed[1] <= other.start - room or needed[0] >= _reach(name, other, room) for name, other, _ in row):
                 row.append((gene.name, gene.region, gene.strand))
@@ -191,7 +192,7 @@ def _draw_genes(axes: Axes, rows: Sequence[Sequence[tuple[str, Region, str]]], r
     _bare(axes, "genes")
 
 
-def _draw_intervals(axes: Axes, shown: Shown, site: Site, region: Region) -> None:
+def _draw_intervals(axes: Axes, shown: Shown, region: Region) -> None:
     for other in shown.tileset.over(region):
         axes.axvspan(max(other.start, region.start), min(other.end, region.end), color=shown.color, linewidth=0)
     axes.set_facecolor(FAINT + "55")

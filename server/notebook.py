@@ -20,8 +20,9 @@ from server.jobs import JobState
 from server.site import Site
 from server.viewconf import OBSERVED_COLOR, VIEW
 from tracks.errors import TracksError, UsageError
-from tracks.genome import demo_genome
+from tracks.genome import demo_project
 from tracks.store import Store, default_store_folder
+from tracks.track import select_tracks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -115,7 +116,7 @@ def _site(
     project: str | Path | None, model: str | Path | None, heads: Sequence[str], store: str | Path | None, device: str
 ) -> Site:
     return opened(
-        Path(project).absolute() if project is not None else demo_genome().with_name("tracks.toml"),
+        Path(project).absolute() if project is not None else demo_project(),
         Path(model).absolute() if model is not None else None,
         tuple(heads),
         Path(store).absolute() if store is not None else default_store_folder(),
@@ -132,8 +133,6 @@ def _place(site: Site, region: str | Region | None) -> Region:
 def _panels(site: Site, names: Sequence[str]) -> list[Panel]:
     if not names:
         return list(site.panels)
-    from tracks.track import select_tracks
-
     wanted = {track.slug for track in select_tracks([panel.track for panel in site.panels], names)}
     return [panel for panel in site.panels if panel.track.slug in wanted]
 

@@ -31,7 +31,7 @@ from server.security import access_to
 from server.site import Site
 from server.stream import STREAMS
 from tracks.errors import TracksError, UsageError
-from tracks.genome import demo_genome
+from tracks.genome import demo_project
 from tracks.grid import WINDOW
 from tracks.project import load_project
 from tracks.store import Store, default_store_folder
@@ -150,7 +150,7 @@ def demo(
     Ends and raises as ``serve`` does.
     """
     serve(
-        demo_genome().with_name("tracks.toml"),
+        demo_project(),
         model=model or demo_model_folder(),
         heads=heads,
         stride=stride,

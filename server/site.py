@@ -61,11 +61,6 @@ class Panel:
     predicted: tuple[Prediction, ...]
     scale: tuple[float, float]
 
-    @property
-    def is_fraction(self) -> bool:
-        """Whether its values lie between 0 and 1 by their unit; others are drawn on the scale of what is in view."""
-        return "fraction" in self.track.unit
-
 
 @dataclass(frozen=True)
 class Shown:
@@ -267,7 +262,7 @@ def _assembly(chrom_sizes: Mapping[str, int]) -> str | None:
 
 def _scale(track: Track, observed: Path | None) -> tuple[float, float]:
     """Choose the ends of a panel's axis: 0 to 1 for a fraction, else from 0 to the observed maximum."""
-    if "fraction" in track.unit or observed is None:
+    if track.is_fraction or observed is None:
         return 0.0, 1.0
     summary = summarise_bigwig(observed)
     return min(summary.minimum, 0.0), max(summary.maximum, summary.minimum + 1e-6)

@@ -86,7 +86,7 @@ def _panel(panel: Panel) -> Any:
         data=panel_data(panel),
         options={"name": panel.track.name, "unit": panel.track.unit, "color": panel.track.color,
                  "observedColor": OBSERVED_COLOR, "mark": "line", "show": "both",
-                 "scale": "fixed" if panel.is_fraction else "auto",
+                 "scale": "fixed" if panel.track.is_fraction else "auto",
                  "scaleGroup": panel.track.unit, "log": False, "valueScaleMin": low, "valueScaleMax": high,
                  "theme": "light", "axis": False, "showTooltip": True},
     )  # fmt: skip

@@ -35,6 +35,11 @@ def demo_genome() -> Path:
     return Path(__file__).parent / "demo" / "hg19_demo.fa.gz"
 
 
+def demo_project() -> Path:
+    """Return the project file of the data that ships with the package."""
+    return demo_genome().with_name("tracks.toml")
+
+
 class Genome:
     """A FASTA file (plain or bgzip) with its index, which is built beside it when missing.
 

@@ -44,6 +44,11 @@ class Track:
         """The name as files and addresses write it: ``CpG methylation IMR90`` is ``cpg_methylation_imr90``."""
         return slug_of(self.name)
 
+    @property
+    def is_fraction(self) -> bool:
+        """Whether its values lie between 0 and 1, by its unit."""
+        return "fraction" in self.unit
+
     def to_json(self) -> dict[str, Any]:
         """Return the track as JSON-ready values."""
         return dataclasses.asdict(self)

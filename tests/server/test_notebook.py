@@ -59,7 +59,7 @@ def test_the_figure_shows_what_is_stored(where: dict[str, Path], tmp_path: Path)
     assert out.read_text().startswith("<?xml")
     site = opened(where["project"], where["model"], (), where["store"], "auto")
     region = Region("chr20", 20_000, 200_000)
-    seen, made = observed(site.panels[0], region), predicted(site.panels[0], site, region)
+    seen, made = observed(site.panels[0], region), predicted(site.panels[0], region)
     assert seen is not None
     assert made is not None
     assert np.isfinite(made).all()

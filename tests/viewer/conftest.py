@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +15,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from model.folder import demo_model_folder
 from server.app import STATIC
+from tests.conftest import command_line
+from tests.viewer.serving import listening
 
 FLAGS = [
     "--headless",
@@ -50,19 +49,9 @@ def address(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     if not (model / "model.json").is_file():
         model = request.getfixturevalue("model_folder")
     store = tmp_path_factory.mktemp("store")
-    command = "from tracks.cli import main; main()"
-    options = ["--no-browser", "--port", "0", "--model", str(model), "--store", str(store)]
-    words = [sys.executable, "-c", command, "demo", *options]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+/", line)
-        assert found is not None, f"tracks demo printed no address: {line!r}"
-        yield found[0]
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    words = command_line("demo", "--no-browser", "--port", 0, "--model", model, "--store", store)
+    with listening(words) as server:
+        yield server.address
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import command_line
-from tracks.genome import demo_genome
+from tracks.genome import demo_project
 
 SLOW = """
 import time
@@ -58,16 +58,20 @@ class Serving:
 def serving(store: Path, *options: object, port: int = 0, before: str = "") -> Iterator[Serving]:
     """Run ``tracks serve`` on the embedded data for as long as the block runs, with a store of its own and nothing
     predicted but what is looked at."""
-    project = demo_genome().with_name("tracks.toml")
-    words = command_line(
-        "serve", project, "--store", store, "--port", port, "--no-browser", *options, before=before
-    )  # fmt: skip
+    words = ("serve", demo_project(), "--store", store, "--port", port, "--no-browser", *options)
+    with listening(command_line(*words, before=before)) as server:
+        yield server
+
+
+@contextmanager
+def listening(words: list[str]) -> Iterator[Serving]:
+    """Run a command that serves for as long as the block runs, from when it has said where."""
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"http://\S+/", line)
-        assert found is not None, f"tracks serve printed no address: {line!r}"
+        assert found is not None, f"the command printed no address: {line!r}"
         yield Serving(process, found[0])
     finally:
         process.terminate()
