@@ -5,7 +5,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test smoke parity clean
+.PHONY: help setup demo lint test smoke parity bench clean
 # Two targets that both write the page or the environment must not run at once.
 .NOTPARALLEL:
 
@@ -34,6 +34,11 @@ smoke: setup ## start the demo, wait for a predicted tile, stop it
 parity: .venv-parity/.installed ## compare with real Keras, in an environment of its own (3.5 GB)
 	.venv-parity/bin/python -m pytest tests/parity $(ARGS)
 
+# Without tf-keras, the rest is measured all the same.
+bench: setup ## measure all that has a bar, and write benchmarks/RESULTS.md (20 minutes of a quiet machine)
+	@$(MAKE) --silent .venv-parity/.installed || echo "tf-keras could not be installed; it is left out" >&2
+	@$(PY) benchmarks/results.py $(ARGS)
+
 clean: ## remove what was built, the environment too
 	rm -rf .venv .venv-parity server/static viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 	find tracks model server tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -49,6 +54,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # TensorFlow wants an older h5py than the one that is pinned.
 .venv-parity/.installed: pyproject.toml constraints.txt
+	@echo "installing TensorFlow and the pinned packages into .venv-parity (minutes, 3.5 GB)"
 	"$(PYTHON)" -m venv --clear .venv-parity
 	sed '/^h5py==/d' constraints.txt > .venv-parity/constraints.txt
 	.venv-parity/bin/python -m pip install --quiet --disable-pip-version-check -c .venv-parity/constraints.txt -e '.[parity]'

@@ -10,7 +10,7 @@ from tracks.bigwig import Bins, write_bigwig
 from tracks.grid import bin_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 CHROM_SIZES = {
@@ -25,10 +25,10 @@ _PIECE = 1 << 16
 _GAP = 64
 
 
-def pieces(seed: int = 0) -> Iterator[Bins]:
+def pieces(seed: int = 0, chroms: Mapping[str, int] = CHROM_SIZES) -> Iterator[Bins]:
     """Yield the values, chromosome by chromosome."""
     rng = np.random.default_rng(seed)
-    for chrom, length in CHROM_SIZES.items():
+    for chrom, length in chroms.items():
         bins = bin_count(length)
         for first in range(0, bins, _PIECE):
             count = min(_PIECE, bins - first)

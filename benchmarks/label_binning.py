@@ -23,11 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import pyBigWig
+from bars import Bar, show
 from command import run
 
 from tracks.bigwig_writer import BigWigWriter
 from tracks.grid import BIN, WINDOW
 from tracks.labels import BuiltLabels
+from tracks.markdown import table_lines
 
 _STEP = 1 << 20
 _SAMPLE = 12
@@ -104,10 +106,16 @@ def main() -> None:
         np.testing.assert_allclose(labels[:, at], means[at], rtol=1e-5)
         here = (starts[:, None] // BIN + np.arange(WINDOW // BIN)).ravel()
         np.testing.assert_allclose(labels[here, at], sampled[at], rtol=1e-5)
-    print(f"{options.files} bigWigs of {options.bases / 1e6:g} Mb to bins of {BIN} bp; {options.processes} processes")
-    print(f"tracks labels build     {build.seconds:9.1f} s, at most {build.megabytes:.0f} MiB a process")
-    print(f"pyBigWig.values, NumPy  {values:9.1f} s   {values / build.seconds:7.1f} times as long")
-    print(f"pyBigWig.stats, exact   {stats:9.1f} s   {stats / build.seconds:7.1f} times as long")
+    print(
+        f"{options.files} bigWigs of {options.bases / 1e6:g} Mb to bins of {BIN} bp; {options.processes} processes.\n"
+    )
+    rows = [
+        ["tracks labels build", f"{build.seconds:.1f}", "1.0", f"{build.megabytes:.0f} MiB a process"],
+        ["pyBigWig.values, NumPy", f"{values:.1f}", f"{values / build.seconds:.1f}", "-"],
+        ["pyBigWig.stats, exact", f"{stats:.1f}", f"{stats / build.seconds:.1f}", "-"],
+    ]
+    print("\n".join(table_lines(["binning", "seconds", "times as long", "most memory"], rows)))
+    show(Bar("labels, times as fast as pyBigWig.values", values / build.seconds, 1, form="{:.1f}"))
 
 
 if __name__ == "__main__":

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 import clodius.tiles.bigwig as clodius
 import numpy as np
 import pyBigWig
+from bars import Bar, show
 from hg38_signal import CHROM_SIZES, write_signal
 
 from server.axis import TILE_BINS, Axis
 from server.tilesets import ObservedTileset, dense_tile
+from tracks.markdown import table_lines
 from tracks.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -81,21 +83,25 @@ def main() -> None:
         tileset = ObservedTileset("x", "x", axis, "hg38", path)
         check(ObservedTileset("x", "x", axis, "hg38", path), rng)
         sizes = [[chrom, size] for chrom, size in CHROM_SIZES.items()]
-        rows = []
+        times = []
         for zoom in rng.integers(0, axis.max_zoom + 1, options.tiles).tolist():
             tile_id = f"x.{zoom}.{int(rng.integers(-(-axis.length // (axis.max_width >> zoom))))}"
             ours = timed(lambda tile_id=tile_id: dense_tile(tileset.values(axis.tile(tile_id))))
             theirs = timed(lambda tile_id=tile_id: clodius.tiles(str(path), [tile_id], chromsizes=sizes))
-            rows.append((zoom, ours, theirs))
-    zooms, ours_ms, theirs_ms = np.array(rows).T
-    print(f"{options.tiles} tiles of {path.name}, p50 (p95) in ms, and clodius' p50 over ours")
-    print("bases a bin            ours          clodius   ratio")
+            times.append((zoom, ours, theirs))
+    zooms, ours_ms, theirs_ms = np.array(times).T
+    print(f"{options.tiles} tiles of {path.name}, in ms.\n")
+    header = ["bases a bin", "ours, p50", "p95", "clodius, p50", "p95", "times as fast"]
+    rows, slowest = [], np.inf
     for zoom in [None, *range(axis.max_zoom + 1)]:
         here = zooms == zoom if zoom is not None else zooms >= 0
         name = f"{(axis.max_width >> zoom) // TILE_BINS:,}" if zoom is not None else "all"
         (own, own_late), (other, other_late) = (np.percentile(ms[here], [50, 95]) for ms in (ours_ms, theirs_ms))
-        columns = f"{own:6.2f} ({own_late:6.2f})  {other:6.2f} ({other_late:6.2f})  {other / own:6.1f}"
-        print(f"{name:>12}  {columns}")
+        slowest = min(slowest, other / own)
+        cells = (f"{ms:.2f}" for ms in (own, own_late, other, other_late))
+        rows.append([name, *cells, f"{other / own:.1f}"])
+    print("\n".join(table_lines(header, rows)))
+    show(Bar("observed tiles, the slowest zoom, times as fast as clodius", slowest, 1, form="{:.1f}"))
 
 
 if __name__ == "__main__":

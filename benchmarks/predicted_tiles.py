@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bars import Bar, show
 from hg38_signal import CHROM_SIZES
 
 from server.axis import TILE_BINS, Axis
@@ -29,6 +30,7 @@ from server.predicted import PredictedTileset
 from server.predictions import Predictions
 from server.sequence import SequenceMap
 from tracks.grid import BINS, bin_count, window_count, windows_over
+from tracks.markdown import table_lines
 from tracks.memory import keep_freed_memory
 from tracks.parallel import map_in_order
 from tracks.store import Store
@@ -128,16 +130,20 @@ def main() -> None:
         first, _ = timed(lambda: (made := tileset_over(root, sequence)).tile(made.axis.tile("x.0.0")))
         tileset = tileset_over(root, sequence)
         axis = tileset.axis
-        print(f"opening all and the first tile of the whole genome: {first:.1f} ms")
-        print("bases a bin     p50     p95  of the bar  CPU p50   windows read one by one, over the tile")
+        print(f"opening all and the first tile of the whole genome: {first:.1f} ms\n")
+        header = ["bases a bin", "p50, ms", "p95, ms", "CPU p50, ms", "windows one by one, over the tile"]
+        rows, slowest = [], 0.0
         for zoom in range(axis.max_zoom + 1):
             count = -(-axis.length // (axis.max_width >> zoom))
             places = rng.integers(count, size=options.tiles // (axis.max_zoom + 1) + 1).tolist()
             times = [timed(lambda name=f"x.{zoom}.{place}": tileset.tile(axis.tile(name))) for place in places]
             reading, _ = timed(lambda name=f"x.{zoom}.{places[0]}": read_all(tileset, axis.tile(name)))
             (half, cpu), (most, _) = np.percentile(times, [50, 95], axis=0)
+            slowest = max(slowest, half)
             width = f"{(axis.max_width >> zoom) // TILE_BINS:,}"
-            print(f"{width:>11}  {half:6.2f}  {most:6.2f}  {half / BAR:10.2f}  {cpu:7.2f}   {reading / half:10.1f}")
+            rows.append([width, f"{half:.2f}", f"{most:.2f}", f"{cpu:.2f}", f"{reading / half:.1f}"])
+    print("\n".join(table_lines(header, rows)))
+    show(Bar("predicted tiles, the slowest zoom's median, ms", slowest, BAR, at_least=False))
 
 
 if __name__ == "__main__":

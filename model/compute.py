@@ -1,6 +1,10 @@
-"""What this machine can do: device, threads, the fast number format for training, and the allocator's thresholds."""
+"""What this machine can do: device, cores, the processor's number formats, float32 that means float32."""
 
 from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -28,12 +32,52 @@ def exact_float32() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
+@cache
+def physical_cores() -> int:
+    """Return the cores that this process may use, two hardware threads counting once: convolutions fill a core, and a
+    second thread on it only takes from the first."""
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:  # macOS and Windows
+        return torch.get_num_threads()
+    cores = set()
+    for cpu in allowed:
+        topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology")
+        try:
+            cores.add(((topology / "physical_package_id").read_text(), (topology / "core_id").read_text()))
+        except OSError:
+            cores.add((str(cpu), ""))
+    return min(len(cores), _quota(len(cores)))
+
+
+def _quota(cores: int) -> int:
+    """The whole CPUs that the control group of a container or a Slurm job leaves, at least 1."""
+    try:
+        most, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return cores if most == "max" else max(1, int(most) // int(period))
+    except (OSError, ValueError):
+        return cores
+
+
+@cache
+def cpu_features() -> frozenset[str]:
+    """Return the processor's number formats that matter here, as Linux names them: ``avx2``, ``avx512f``,
+    ``avx512_bf16``, ``avx512_vnni``, ``avx_vnni``, ``amx_bf16``, ``amx_int8``, ``asimd``, ``bf16``, ``i8mm``. Empty
+    where the system does not say."""
+    known = {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8"}
+    known |= {"asimd", "bf16", "i8mm"}
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return frozenset()
+    lines = [line for line in text.splitlines() if line.startswith(("flags", "Features"))]
+    return frozenset(lines[0].partition(":")[2].split()) & known if lines else frozenset()
+
+
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Say whether bfloat16 is faster than float32 here; on a CPU without its instructions it is 8 times slower."""
+    """Say whether bfloat16 is faster than float32 here; on a CPU without its instructions it is 8 times slower
+    (facts/models.md section 3.2)."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    if device.type == "cpu":
-        # CPU capability names are not enough (AVX512 has bf16 only from Cooper Lake and Zen 4 on).
-        check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-        return bool(check is not None and check())
-    return False
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # The name of a CPU capability is not enough: AVX-512 has bf16 only from Cooper Lake and Zen 4 on.
+    return bool(cpu_features() & {"avx512_bf16", "amx_bf16", "bf16"})

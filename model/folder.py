@@ -36,7 +36,8 @@ FORMAT = 2
 """The model-folder format that this version reads and writes."""
 
 ENGINE = 1
-"""Raised when the engine would give other numbers for the same weights, so that no stored prediction outlives it."""
+"""Raised when the engine would give other numbers for the same weights, by more than float32 rounds otherwise from one
+machine to the next, so that no stored prediction outlives it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,7 @@ class Model:
     training: dict[str, Any]
     heads: tuple[HeadSpec, ...]
     head_digests: Mapping[str, str]
+    trunk_digest: str
     stride: int = WINDOW
 
 
@@ -251,7 +253,18 @@ def load_model(folder: Path, heads: Sequence[str] = (), stride: int = WINDOW) ->
     card = _read_json(folder / "card.json", "a model card") if (folder / "card.json").exists() else None
     training = dict(_description(folder).get("training", {}))
     return Model(
-        loaded.name, tracks, network.eval(), digest, folder, card, split, training, specs, head_digests, stride
+        name=loaded.name,
+        tracks=tracks,
+        network=network.eval(),
+        digest=digest,
+        folder=folder,
+        card=card,
+        split=split,
+        training=training,
+        heads=specs,
+        head_digests=head_digests,
+        trunk_digest=loaded.digest,
+        stride=stride,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -10,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from model.compute import exact_float32, pick_device
-from model.context import WindowCounts, window_context
-from model.heads import head_labels
+from model.compute import exact_float32, physical_cores, pick_device
+from model.engine.make import make_engine
+from model.head_reader import HeadReader
+from model.passes import Passes, Place, readings
 from tracks.composition import MIN_KNOWN_BASES
-from tracks.errors import TracksError, UsageError
-from tracks.genome import N
-from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bins_over, input_span, window_count, window_start, windows_over
+from tracks.errors import UsageError
+from tracks.genome import Genome, N, demo_genome
+from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW, bins_over, window_count, window_start, windows_over
 from tracks.memory import keep_freed_memory
+from tracks.method import REFERENCE, Method
 from tracks.regions import Region, merge
 from tracks.track import values_of
 from tracks.trackdata import TrackData
@@ -26,62 +30,115 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from model.context import ContextConfig
     from model.folder import Model
     from model.heads import HeadSpec
-    from tracks.genome import Genome
+    from model.residuals import ResidualStore, WindowResiduals
     from tracks.store import Store, WindowStore
 
 
 _MIN_WINDOW_KNOWN = 0.25
+_GPU_BATCH = 8
+_CHECKED = ("chr20", 10_200_000, 10_200_000 + INPUT)
+"""Where the embedded genome has real bases."""
 
 
 @dataclass(frozen=True, eq=False)
 class WindowInput:
-    """What heads read of one grid window. ``embedding`` float32 ``[1, C, 896]`` is None where the window has no
-    sequence; ``unknown`` bool ``[896]`` marks bins of too few known bases; ``slid`` keeps what window heads gave."""
+    """What heads read of one grid window. ``passes`` are the trunk's, each an embedding float32 ``[1, C, 896]`` of a
+    place that holds bins of the window: one, or those of an ensemble; none where the window has no sequence.
+    ``unknown`` bool ``[896]`` marks bins of too few known bases; ``slid`` keeps what window heads gave."""
 
     chrom: str
     index: int
     heads: tuple[HeadSpec, ...]
     unknown: np.ndarray
-    embedding: torch.Tensor | None
+    passes: tuple[tuple[Place, torch.Tensor], ...]
     slid: dict[str, np.ndarray]
 
 
 class Predictor:
-    """A model on a device with a genome. Not safe for several threads at once, but for ``known_windows``.
+    """A model on a device with a genome, which predicts by one method. Not safe for several threads at once, but for
+    ``known_windows``.
 
-    Windows are computed one at a time, because the same window in another batch may round otherwise.
+    ``threads`` are the CPU's, by default its physical cores; ``batch`` windows pass the trunk of a GPU at once (on a
+    CPU always one). With ``residuals`` the trunk's residual streams are kept there, so that other heads need no other
+    pass. What is not the reference is compared with it on one window first: raises TracksError where it differs by more
+    than its tolerance, UsageError where the device cannot do it.
     """
 
-    def __init__(self, model: Model, genome: Genome, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        genome: Genome,
+        device: str = "auto",
+        threads: int | None = None,
+        method: Method = REFERENCE,
+        batch: int | None = None,
+        residuals: ResidualStore | None = None,
+    ) -> None:
         keep_freed_memory()
-        if threads is not None:
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads or min(physical_cores(), torch.get_num_threads()))
         exact_float32()
-        self.model, self.genome = model, genome
+        self.model, self.genome, self.method = model, genome, method
         self.device = pick_device(device)
-        self._network = model.network.to(self.device)
-        self._counts = WindowCounts(genome)
+        _check_method(model, method, residuals)
+        self.engine = make_engine(model.network.trunk, self.device, method.precision)
+        self._reader = HeadReader(model, genome, self.device)
+        if method.precision != "fp32" or self.device.type != "cpu":
+            self._check_engine()
+        size = (batch or _GPU_BATCH) if self.device.type == "cuda" else 1
+        self._passes = Passes(self.engine, genome, method, size, self._residual_windows(residuals))
         self._known_windows: dict[tuple[Path, str, str], WindowStore] = {}
+
+    @property
+    def batch(self) -> int:
+        """Windows that pass the trunk at once; fewer than asked for where memory did not suffice."""
+        return self._passes.batch
 
     def has_sequence(self, chrom: str, index: int) -> bool:
         """Say whether any bin of a window has enough known bases to be predicted."""
-        return bool((self._counts.window(chrom, index)[:, 0] >= MIN_KNOWN_BASES).any())
+        return not self._unknown(chrom, index).all()
+
+    def _unknown(self, chrom: str, index: int) -> np.ndarray:
+        unknown: np.ndarray = self._reader.counts.window(chrom, index)[:, 0] < MIN_KNOWN_BASES
+        return unknown
+
+    def inputs(self, chrom: str, index: int, heads: Sequence[str] | None = None) -> WindowInput:
+        """Compute what heads read of one grid window by passes of the trunk, unless it has no sequence. ``heads`` names
+        those that will be asked for, by default all of the model."""
+        return self.inputs_of(chrom, [index], heads)[0]
 
     @torch.inference_mode()
-    def inputs(self, chrom: str, index: int, heads: Sequence[str] | None = None) -> WindowInput:
-        """Compute what heads read of one grid window: its embedding, by one pass of the trunk, unless it has no
-        sequence. ``heads`` names those that will be asked for, by default all of the model."""
+    def inputs_of(self, chrom: str, indices: Sequence[int], heads: Sequence[str] | None = None) -> list[WindowInput]:
+        """Compute ``inputs`` of several windows, which a GPU passes through the trunk together."""
         specs = self.heads(heads)
-        unknown = self._counts.window(chrom, index)[:, 0] < MIN_KNOWN_BASES
-        embedding = None if unknown.all() else self.embedding(chrom, input_span(index)[0])
-        return WindowInput(chrom, index, specs, unknown, embedding, {})
+        unknown = [self._unknown(chrom, index) for index in indices]
+        places = [
+            [] if none.all() else self._places(chrom, index) for index, none in zip(indices, unknown, strict=True)
+        ]
+        if self.method.edges == "window" and self.method.ensemble.overlap == 1:
+            embeddings = iter(self._passes.alone([place for of in places for place in of]))
+            passes = [tuple((place, next(embeddings)) for place in of) for of in places]
+        else:
+            passes = [tuple((place, self._passes.shared(place)) for place in of) for of in places]
+        return [
+            WindowInput(chrom, *rest, {}) for rest in zip(indices, [specs] * len(indices), unknown, passes, strict=True)
+        ]
+
+    def _places(self, chrom: str, index: int) -> list[Place]:
+        """The places whose bins are averaged in a window: of each reading, all that overlap it."""
+        overlap = self.method.ensemble.overlap
+        steps = range(1 - overlap, overlap)
+        return [
+            Place(chrom, window_start(index) + step * (WINDOW // overlap), reading)
+            for reading in readings(self.method)
+            for step in steps
+        ]
 
     @torch.inference_mode()
     def head_window(self, inputs: WindowInput, head: str) -> np.ndarray:
-        """Predict one grid window by one head: float32 ``[896, tracks]`` in track units.
+        """Predict one grid window by one head: float32 ``[896, tracks]`` in track units; of an ensemble the mean of its
+        passes' labels.
 
         A head of scope window gives one value for each ``model.stride`` bases, that of the window centred on them.
         NaN where a bin has fewer than 64 known bases or lies past the chromosome's end; for tracks with context,
@@ -89,28 +146,42 @@ class Predictor:
         quarter of its window is.
         """
         (spec,) = self.heads([head])
-        if inputs.embedding is None:
+        if not inputs.passes:
             return np.full((BINS, len(spec.tracks)), np.nan, np.float32)
         if spec.scope == "window":
             if head not in inputs.slid:
                 inputs.slid.update(self._slid_labels(inputs))
             labels = np.repeat(inputs.slid[head], self.model.stride // BIN, axis=0)
         else:
-            features = masked = None
+            labels = self._bin_labels(spec, inputs)
             if spec.context is not None:
-                features, around = window_context(self._counts, inputs.chrom, inputs.index, spec.context)
+                _, around = self._reader.context(inputs.chrom, inputs.index, spec.context)
                 masked = around < spec.context.min_known
-            labels = self._labels(spec, inputs.embedding, features)[0].T
-            if masked is not None:
                 labels[np.ix_(masked, np.array([track.context for track in spec.tracks]))] = np.nan
         values: np.ndarray = values_of(labels, spec.tracks)
         values[inputs.unknown] = np.nan
         return values
 
+    def _bin_labels(self, spec: HeadSpec, inputs: WindowInput) -> np.ndarray:
+        """A bin head's labels of a window, ``[896, tracks]``: float32 of a single pass, the mean in float64 of more."""
+        if len(inputs.passes) == 1:
+            return self._reader.labels(spec, *inputs.passes[0])
+        sums, count = np.zeros((BINS, len(spec.tracks))), np.zeros((BINS, 1))
+        for place, embedding in inputs.passes:
+            step = (place.start - window_start(inputs.index)) // BIN
+            here, there = slice(max(step, 0), BINS + min(step, 0)), slice(max(-step, 0), BINS - max(step, 0))
+            sums[here] += self._reader.labels(spec, place, embedding)[there]
+            count[here] += 1
+        mean: np.ndarray = sums / count
+        return mean
+
     def window(self, chrom: str, index: int, heads: Sequence[str] | None = None) -> np.ndarray:
         """Predict one grid window: float32 ``[896, tracks]`` in track units, of some heads in the model's order, by
         default all. See ``head_window`` for where it has no value."""
-        inputs = self.inputs(chrom, index, heads)
+        return self.window_of(self.inputs(chrom, index, heads))
+
+    def window_of(self, inputs: WindowInput) -> np.ndarray:
+        """Predict one grid window from what its heads read: float32 ``[896, tracks]``, as ``window`` gives it."""
         return np.concatenate([self.head_window(inputs, spec.name) for spec in inputs.heads], axis=1)
 
     def heads(self, names: Sequence[str] | None = None) -> tuple[HeadSpec, ...]:
@@ -135,56 +206,54 @@ class Predictor:
     @torch.inference_mode()
     def labels_of(self, chrom: str, start: int, embedding: torch.Tensor) -> dict[str, np.ndarray]:
         """Return ``labels`` from the embedding of that input."""
-        labels = {}
-        for spec in self.model.heads:
-            features = None
-            if spec.context is not None:
-                features = self._context_at(chrom, start + FLANK, spec.context)
-            labels[spec.name] = np.atleast_2d(self._labels(spec, embedding, features)[0].T)
-        return labels
+        place = Place(chrom, start + FLANK)
+        return {spec.name: self._reader.labels(spec, place, embedding) for spec in self.model.heads}
 
     @torch.inference_mode()
     def embedding(self, chrom: str, start: int) -> torch.Tensor:
-        """Return the trunk's embedding of the input ``[start, start + 131072)``, float32 ``[1, C, 896]``."""
-        codes = self.genome.codes(chrom, start, start + INPUT)
-        embedding: torch.Tensor = self._network.trunk(torch.from_numpy(codes)[None].to(self.device))
-        return embedding
-
-    def _labels(self, spec: HeadSpec, embedding: torch.Tensor, features: np.ndarray | None = None) -> np.ndarray:
-        """One head's labels from an embedding: float32 ``[1, tracks, 896]`` or ``[1, tracks]``."""
-        context = None
-        if features is not None:
-            context = {spec.name: torch.from_numpy(features.T.copy())[None].to(self.device)}
-        raw = self._network.read(embedding, context, (spec.name,))[spec.name]
-        labels: np.ndarray = head_labels(spec.links, raw).cpu().numpy()
-        if not np.isfinite(labels).all():
-            raise TracksError(f"head '{spec.name}' of {self.model.folder} gave values that are no numbers")
-        return labels
+        """Return the trunk's embedding of the input ``[start, start + 131072)``, float32 ``[1, C, 896]``: of one pass,
+        whatever the method's ensemble and edges."""
+        return self._passes.alone([Place(chrom, start + FLANK)])[0]
 
     def _slid_labels(self, inputs: WindowInput) -> dict[str, np.ndarray]:
-        """Each window head's labels at every stride of a grid window, float32 ``[114688 / stride, tracks]``: of all
-        heads at once, since each stride takes a pass of the trunk."""
+        """Each window head's labels at every stride of a grid window, ``[114688 / stride, tracks]``: of all heads at
+        once, and of tower bins that the strides share."""
         chrom, own = inputs.chrom, window_start(inputs.index)
         heads = [spec for spec in inputs.heads if spec.scope == "window"]
         stride = self.model.stride
         slid: dict[str, list[np.ndarray]] = {spec.name: [] for spec in heads}
-        for place in range(WINDOW // stride):
-            first = own + place * stride + (stride - WINDOW) // 2
+        for at in range(WINDOW // stride):
+            first = own + at * stride + (stride - WINDOW) // 2
             known = (self.genome.codes(chrom, first, first + WINDOW) < N).mean()
-            here = inputs.embedding if first == own else self.embedding(chrom, first - FLANK)
-            assert here is not None
+            here = inputs.passes
+            if first != own:
+                places = [Place(chrom, first, reading) for reading in readings(self.method)]
+                here = tuple((place, self._passes.shared(place)) for place in places)
             for spec in heads:
-                labels = self._labels(spec, here)[0]
+                labels = np.mean([self._reader.labels(spec, *one)[0] for one in here], axis=0)
                 slid[spec.name].append(labels if known >= _MIN_WINDOW_KNOWN else np.full_like(labels, np.nan))
         return {name: np.stack(labels) for name, labels in slid.items()}
 
-    def _context_at(self, chrom: str, first: int, config: ContextConfig) -> np.ndarray:
-        """Context of the 896 bins from base ``first`` on, float32 ``[896, channels]``: of the grid bin that holds
-        each bin's middle, since composition over a megabase does not change within a bin."""
-        middle = (first + BIN // 2) // BIN
-        index, offset = divmod(middle, BINS)
-        parts = [window_context(self._counts, chrom, at, config)[0] for at in (index, index + 1)]
-        return np.concatenate(parts)[offset : offset + BINS]
+    def _check_engine(self) -> None:
+        """Compare the engine with the reference on a window of human sequence; raises TracksError beyond tolerance."""
+        from model.engine.check import check_engine
+
+        codes = torch.from_numpy(Genome(demo_genome()).codes(*_CHECKED))[None]
+        reference = make_engine(self.model.network.trunk, torch.device("cpu"), "fp32")
+        check_engine(self.engine, reference, self._reader.without_context, codes)
+
+    def _residual_windows(self, residuals: ResidualStore | None) -> Callable[[str], WindowResiduals] | None:
+        if residuals is None:
+            return None
+
+        @functools.cache
+        def windows(chrom: str) -> WindowResiduals:
+            sequence, length = self.genome.digest(chrom), self.genome.chrom_sizes[chrom]
+            folded = self.engine.folded
+            trunk, method = self.model.trunk_digest, self.method.key
+            return residuals.windows(trunk, sequence, length, folded.width, method, self.engine.dtype)
+
+        return windows
 
     def known_windows(self, store: Store, chrom: str, head: str) -> WindowStore:
         """Return the store's windows of a chromosome under one head. Kept, so that asking again costs nothing; safe
@@ -203,10 +272,22 @@ class Predictor:
             if spec.scope == "window":
                 about["stride"] = self.model.stride
             sequence, length = self.genome.digest(chrom), self.genome.chrom_sizes[chrom]
-            windows = store.windows(self.model.head_digests[head], sequence, length, len(spec.tracks), about=about)
+            digest = self.model.head_digests[head]
+            windows = store.windows(digest, sequence, length, len(spec.tracks), self.method, about)
             # Another thread may have been quicker, and there should be one, with one set of mappings.
             found = self._known_windows.setdefault(key, windows)
         return found
+
+
+def _check_method(model: Model, method: Method, residuals: ResidualStore | None) -> None:
+    if method.ensemble.overlap > 1:
+        slow = [spec.name for spec in model.heads if spec.scope == "window"]
+        if slow:
+            raise UsageError(f"head '{slow[0]}' gives one value a window, which cannot overlap; slide it with --stride")
+    if residuals is not None and (method.edges != "window" or method.ensemble != REFERENCE.ensemble):
+        raise UsageError(
+            "residual streams are kept of single passes with window edges; leave --edges and --ensemble out"
+        )
 
 
 def predict_windows(
@@ -224,20 +305,26 @@ def predict_windows(
     specs = predictor.heads(heads)
     stores = {spec.name: predictor.known_windows(store, chrom, spec.name) for spec in specs} if store else {}
     count = window_count(predictor.genome.chrom_sizes[chrom])
-    for index in indices:
-        if not 0 <= index < count:
-            raise IndexError(f"{chrom} has windows 0 to {count - 1}, not {index}")
-        found = {name: windows.read(index) for name, windows in stores.items()}
-        missing = [spec for spec in specs if found.get(spec.name) is None]
-        if missing:
-            computed = predictor.window(chrom, index, [spec.name for spec in missing])
-            ends = np.cumsum([len(spec.tracks) for spec in missing])
-            for spec, own in zip(missing, np.split(computed, ends[:-1], axis=1), strict=True):
-                if stores:
-                    stores[spec.name].write(index, own)
-                found[spec.name] = own
-        parts = [values for spec in specs if (values := found[spec.name]) is not None]
-        yield index, np.concatenate(parts, axis=1)
+    remaining = iter(indices)
+    # Known windows too count for the batch, so that what is held does not grow with them.
+    while batch := list(itertools.islice(remaining, predictor.batch)):
+        found: dict[int, dict[str, np.ndarray]] = {}
+        for index in batch:
+            if not 0 <= index < count:
+                raise IndexError(f"{chrom} has windows 0 to {count - 1}, not {index}")
+            read = {name: windows.read(index) for name, windows in stores.items()}
+            found[index] = {name: values for name, values in read.items() if values is not None}
+        missing = [index for index in batch if len(found[index]) < len(specs)]
+        wanted = [spec.name for spec in specs if any(spec.name not in found[index] for index in missing)]
+        for inputs in predictor.inputs_of(chrom, missing, wanted):
+            known = found[inputs.index]
+            for name in wanted:
+                if name not in known:
+                    known[name] = predictor.head_window(inputs, name)
+                    if stores:
+                        stores[name].write(inputs.index, known[name])
+        for index in batch:
+            yield index, np.concatenate([found[index][spec.name] for spec in specs], axis=1)
 
 
 def predict(

@@ -53,8 +53,6 @@ class Predictions:
     ``fill`` the rest of the genome. A window of several heads costs one pass of the trunk.
     """
 
-    precision = "fp32"
-
     def __init__(
         self,
         predictor: Predictor,
@@ -151,7 +149,7 @@ class Predictions:
             jobs=jobs,
             seconds_per_window=self.seconds_per_window(),
             device=str(self.predictor.device),
-            precision=self.precision,
+            precision=self.predictor.method.words,
             message=message,
         )
 

@@ -46,6 +46,7 @@ class Now:
     seconds_per_window: float | None
     device: str
     precision: str
+    """How predictions are made, in words (``Method.words``)."""
     message: str
 
     def to_json(self) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from server.stream import STREAMS
 from tracks.errors import TracksError, UsageError
 from tracks.genome import demo_project
 from tracks.grid import WINDOW
+from tracks.method import REFERENCE, Method
 from tracks.project import load_project
 from tracks.store import Store, default_store_folder
 
@@ -59,6 +60,7 @@ def serve(
     store: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    method: Method = REFERENCE,
     host: str = HOST,
     port: int | None = None,
     public: bool = False,
@@ -101,6 +103,7 @@ def serve(
             stride,
             device=device,
             threads=threads or max(torch.get_num_threads() - 1, 1),
+            method=method,
             fill=fill,
             max_view=max_view,
         )

@@ -18,6 +18,7 @@ from tracks.bigwig import summarise_bigwig
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
 from tracks.grid import WINDOW
+from tracks.method import REFERENCE, Method
 from tracks.project import load_project
 from tracks.regions import Region, parse_region
 from tracks.split import Block, read_split
@@ -96,6 +97,7 @@ class Site:
         *,
         device: str = "auto",
         threads: int | None = None,
+        method: Method = REFERENCE,
         fill: bool = False,
         max_view: int = MAX_VIEW,
     ) -> None:
@@ -110,7 +112,7 @@ class Site:
         self.loci = _loci(project_file.with_name("loci.bed"), self.genome.chrom_sizes) or self._default_loci()
         self.sequence = SequenceMap(self.genome)
         self.events = Events()
-        self.predictor = Predictor(self.model, self.genome, device, threads)
+        self.predictor = Predictor(self.model, self.genome, device, threads, method)
         self.predictions = Predictions(
             self.predictor, store, self.sequence, self.axis, self.events, fill=fill, max_view=max_view
         )

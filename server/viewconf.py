@@ -123,7 +123,7 @@ def page(site: Site) -> dict[str, Any]:
             "name": site.model.name,
             "heads": [{"name": spec.name, "kind": spec.config.kind, "scope": spec.scope} for spec in site.model.heads],
             "device": str(site.predictor.device),
-            "precision": site.predictions.precision,
+            "precision": site.predictor.method.words,
         },
         "limits": {"viewBases": site.predictions.max_view},
         "panels": [_described(panel) for panel in site.panels],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from tracks.errors import TracksError, UsageError
@@ -55,10 +55,27 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sync_file(path: Path) -> None:
+    """See that a file's content outlasts a loss of power. Raises OSError (some disks say only here that they are
+    full)."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """See that the names in a folder outlast a loss of power, where the file system can promise that."""
+    with suppress(OSError):
+        sync_file(path)
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """Yield a name beside ``path`` to write to; rename it to ``path`` on success and remove it on any failure.
 
+    The content is on the disk before it gets its name, so that a loss of power leaves no empty file under it.
     Raises TracksError when the folder cannot be made or written to.
     """
     try:
@@ -71,7 +88,9 @@ def written_beside(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield beside
+        sync_file(beside)
         beside.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise TracksError(f"cannot write {path}: {error}") from error
     finally:

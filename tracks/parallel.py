@@ -35,7 +35,7 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
         return
     # spawn: a fork of a process with threads (the progress bar has one) can stop for good.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(processes, len(items)), context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(min(processes, len(items)), context, initializer=start_worker)
     waiting: deque[Future[_Result]] = deque()
     try:
         for item in items:
@@ -62,7 +62,7 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Set a worker up: Ctrl-C is for the parent, which ends its workers; when the parent is killed, they end too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()

@@ -1,6 +1,6 @@
 """The prediction store: each predicted window is written once and read by everything (DESIGN.md, principle 2).
 
-One Zarr v3 array per (head, precision, ensemble, chromosome sequence); one chunk per window; a window is known when
+One Zarr v3 array per (head, method, chromosome sequence); one chunk per window; a window is known when
 its chunk is there, and a known bin without a value is NaN. A head's digest names its numbers and those of its trunk,
 so that any combination of heads shares what each of them computed. Beside the chunks lie summaries for wide views.
 """
@@ -17,6 +17,7 @@ import platformdirs
 
 from tracks.errors import TracksError
 from tracks.grid import BINS, window_count
+from tracks.method import REFERENCE, Method
 from tracks.window_array import ZSTD, WindowArray
 from tracks.window_summary import Summary, WindowSummaries
 
@@ -56,17 +57,17 @@ class Store:
         sequence_digest: str,
         chrom_length: int,
         tracks: int,
-        precision: str = "fp32",
-        ensemble: str = "single",
+        method: Method = REFERENCE,
         about: Mapping[str, Any] | None = None,
     ) -> WindowStore:
         """Return the predicted windows of one chromosome, by its sequence's refget digest, under one head.
 
         ``about`` is kept beside them for whoever looks at the store: names of model, head, genome and chromosome.
         """
-        folder = self.root / head_digest[:KEY_LETTERS] / f"{precision}-{ensemble}" / sequence_digest
+        folder = self.root / head_digest[:KEY_LETTERS] / method.key / sequence_digest
         key = {"digest": head_digest, "sequence": sequence_digest, "length": chrom_length}
-        attributes = {**(about or {}), **key, "precision": precision, "ensemble": ensemble}
+        made_by = {"precision": method.precision, "edges": method.edges, "ensemble": method.ensemble.name}
+        attributes = {**(about or {}), **key, **made_by}
         return WindowStore(folder, window_count(chrom_length), tracks, attributes)
 
 

@@ -21,7 +21,7 @@ PREFIX_LETTERS = 6
 """Letters of a digest that must be given, so that a slip does not choose a whole store."""
 
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_LETTERS}}}")
-_PRECISION = re.compile(r"[0-9a-z]+-[0-9a-z]+")
+_PRECISION = re.compile(r"[0-9a-z]+(-[0-9a-z+]+)+")
 _MOST_BINS, _MOST_TRACKS = 1 << 28, 1 << 16
 
 

@@ -25,7 +25,7 @@ from model.heads import (
     positions,
 )
 from model.predict import Predictor
-from tests.model.conftest import TINY_TRACKS, TINY_TRUNK
+from tests.model.conftest import TINY_TRACKS, TINY_TRUNK, PassCount
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, WINDOW
@@ -224,7 +224,8 @@ def test_a_window_head_is_a_step_and_a_stride_slides_it(folder: Path, genome: Ge
         centre = WINDOW + place * stride + stride // 2
         expected = predictor.labels("chr1", centre - WINDOW // 2 - FLANK)["conv"][0]
         if len(part):
-            np.testing.assert_array_equal(part, np.broadcast_to(expected, part.shape))
+            # Of tower bins that the strides share, so but for rounding.
+            np.testing.assert_allclose(part, np.broadcast_to(expected, part.shape), rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(slid[3 * per_bin, :], plain[3 * per_bin, :])
     assert len(np.unique(slid[np.isfinite(slid[:, 0]), 0])) > 3
 
@@ -294,7 +295,8 @@ def test_a_damaged_head(folder: Path) -> None:
 def test_the_heads_of_a_window_share_the_trunk(folder: Path, genome: Genome, stride: int, passes: int) -> None:
     """A slid head needs a pass for each step; where one of them is the grid window itself, it is not made twice."""
     model = load_model(folder, ("bins", "conv", "maxpool", "attention", "linear"), stride)
-    calls: list[None] = []
-    model.network.trunk.register_forward_hook(lambda *_: calls.append(None))
-    Predictor(model, genome, "cpu").window("chr1", 1)
-    assert len(calls) == passes
+    predictor = Predictor(model, genome, "cpu")
+    predictor.window("chr1", 0)  # what is shared is compared with what is not, the first time
+    made = PassCount(predictor)
+    predictor.window("chr1", 1)
+    assert made.since() == passes

@@ -13,6 +13,7 @@ from model.context import WindowCounts, window_context
 from model.folder import Model, load_model
 from model.heads import LinearConfig
 from model.predict import Predictor, predict, predict_windows
+from tests.model.conftest import PassCount
 from tracks.errors import UsageError
 from tracks.genome import Genome
 from tracks.grid import BIN, BINS, FLANK, INPUT, WINDOW
@@ -127,21 +128,6 @@ def test_progress_counts_windows(predictor: Predictor) -> None:
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
-class Passes:
-    """Counts the passes of a predictor's trunk."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        self.count = 0
-        predictor.model.network.trunk.register_forward_hook(self._add)
-
-    def _add(self, *seen: object) -> None:
-        self.count += 1
-
-    def since(self) -> int:
-        self.count, count = 0, self.count
-        return count
-
-
 @pytest.fixture
 def two(two_headed_folder: Path, fasta: Path) -> Predictor:
     return Predictor(load_model(two_headed_folder, ("bins", "window")), Genome(fasta), "cpu", 1)
@@ -151,10 +137,10 @@ def test_heads_share_what_each_of_them_computed(two: Predictor, two_headed_folde
     """Whatever the combination: first one head, then both, then both in another order."""
     store = Store(tmp_path)
     alone = Predictor(load_model(two_headed_folder, ("bins",)), two.genome, "cpu", 1)
-    passes = Passes(alone)
+    passes = PassCount(alone)
     first = dict(predict_windows(alone, "chr20", range(3), store))
     assert passes.since() == 2  # window 2 has no sequence
-    together = Passes(two)
+    together = PassCount(two)
     asked: list[list[str]] = []
     compute = two.head_window
     two.head_window = lambda inputs, head: (asked.append([inputs.index, head]), compute(inputs, head))[1]  # type: ignore
@@ -165,7 +151,7 @@ def test_heads_share_what_each_of_them_computed(two: Predictor, two_headed_folde
         np.testing.assert_array_equal(both[index][:, :2], first[index])
     asked.clear()
     other = Predictor(load_model(two_headed_folder, ("window", "bins")), two.genome, "cpu", 1)
-    passes = Passes(other)
+    passes = PassCount(other)
     turned = dict(predict_windows(other, "chr20", range(5), store))
     assert passes.since() == 0
     for index in range(5):
@@ -187,7 +173,7 @@ def test_some_heads_of_a_model(two: Predictor, tmp_path: Path) -> None:
 
 
 def test_inputs_are_computed_once_for_all_heads(two: Predictor) -> None:
-    passes = Passes(two)
+    passes = PassCount(two)
     whole = two.window("chr20", 1)
     assert passes.since() == 1
     inputs = two.inputs("chr20", 1)
@@ -205,8 +191,9 @@ def test_inputs_are_computed_once_for_all_heads(two: Predictor) -> None:
 def test_slid_heads_share_their_passes(two_headed_folder: Path, fasta: Path) -> None:
     model = load_model(two_headed_folder, ("bins", "window"), WINDOW // 7)
     predictor = Predictor(model, Genome(fasta), "cpu", 1)
-    passes = Passes(predictor)
-    predictor.window("chr20", 0)
+    predictor.window("chr20", 0)  # what is shared is compared with what is not, the first time
+    passes = PassCount(predictor)
+    predictor.window("chr20", 3)
     assert passes.since() == 7
 
 

@@ -81,11 +81,13 @@ def test_serve_prints_one_address_answers_there_and_stops_when_told(
     static: Path, project: Path, model_folder: Path, tmp_path: Path, end: signal.Signals
 ) -> None:
     options = ("--no-browser", "--port", 0, "--device", "cpu", "--threads", 1, "--max-view", "500kb")
+    options += ("--precision", "bf16", "--ensemble", "rc")
     with started(static, "serve", project, "--model", model_folder, "--store", tmp_path / "store", *options) as process:
         address = link(process)
         assert address.startswith("http://127.0.0.1:")
         assert get(f"{address}api/page")["limits"] == {"viewBases": 500_000}
-        assert get(f"{address}api/status")["device"] == "cpu"
+        status = get(f"{address}api/status")
+        assert (status["device"], status["precision"]) == ("cpu", "bf16, rc")
         process.send_signal(end)
         rest, errors = process.communicate(timeout=60)
         assert (process.returncode, rest, errors) == (0, "", "")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,35 @@ def test_a_name_that_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(TracksError, match=r"cannot write .*Is a directory"), written_beside(tmp_path / "a") as beside:
         beside.write_text("x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of power between the two leaves the older file, never an empty one."""
+    done: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def recorded_fsync(handle: int) -> None:
+        fsync(handle)
+        done.append("folder" if Path(f"/dev/fd/{handle}").is_dir() else "file")
+
+    def recorded_replace(self: Path, target: Path) -> Path:
+        done.append("name")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(Path, "replace", recorded_replace)
+    with written_beside(tmp_path / "a.bw") as beside:
+        beside.write_text("one")
+    assert done == ["file", "name", "folder"]
+
+
+def test_a_disk_that_says_only_at_the_end_that_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TracksError, match="No space left"), written_beside(tmp_path / "a.bw") as beside:
+        beside.write_text("one")
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from tracks import __version__
 from tracks.errors import TracksError
 
 _COMMANDS = {
+    "bench": "Measure how fast this machine predicts: a table to paste.",
     "card": "Make a model's card: its held-out scores beside what base composition says.",
     "coverage": "Count the reads of a BAM file along the genome, as a bigWig.",
     "data": "Fetch and prepare real data to train and look at.",
@@ -20,9 +21,11 @@ _COMMANDS = {
     "info": "Say what a model folder, a label set or a bigWig file is.",
     "labels": "Build, check and export label sets: observed tracks in 128-bp bins.",
     "liftover": "Carry tracks, BED files and counts to another genome build.",
+    "merge": "Write the bigWigs of an export whose shards are all computed.",
     "methylation": "Count the modified bases of a BAM file along the genome.",
     "plot": "Draw observed and predicted tracks of a region as a figure.",
     "predict": "Predict the tracks of regions, BED files or chromosomes.",
+    "seams": "Measure the jumps of predicted bigWigs where windows meet.",
     "serve": "Open observed and predicted tracks of a project in the browser.",
     "store": "List, check and prune the store of predicted windows.",
     "train": "Train a network on observed tracks, or a head on a trunk that is there.",
@@ -57,8 +60,9 @@ class _LazyGroup(click.Group):
         except TracksError as error:
             click.echo(f"tracks: error: {error}", err=True)
             sys.exit(error.exit_code)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("tracks: interrupted; nothing unfinished has its final name", err=True)
+        except (KeyboardInterrupt, click.Abort) as stopped:
+            words = ["interrupted; nothing unfinished has its final name", *map(str, stopped.args)]
+            click.echo(f"tracks: {'; '.join(words)}", err=True)
             sys.exit(130)
 
 

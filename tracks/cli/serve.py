@@ -12,6 +12,7 @@ import click
 from tracks.cli import options
 from tracks.cli.options import PATH
 from tracks.errors import TracksError, UsageError
+from tracks.method import Edges, Ensemble, Method, Precision
 
 _UNITS = {"": 1, "b": 1, "bp": 1, "k": 1_000, "kb": 1_000, "m": 1_000_000, "mb": 1_000_000}
 
@@ -40,6 +41,9 @@ class _Bases(click.ParamType[int]):
 @options.store
 @options.device
 @options.spare_threads
+@options.precision
+@options.edges
+@options.ensemble
 @options.port
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--public", is_flag=True, help="Let everyone in who reaches the address, by any name.")
@@ -57,6 +61,9 @@ def command(
     root: Path | None,
     device: str,
     threads: int | None,
+    precision: Precision,
+    edges: Edges,
+    ensemble: str,
     port: int | None,
     host: str,
     public: bool,
@@ -69,6 +76,9 @@ def command(
 
     Predictions are computed where somebody looks, and kept in the store; regions of any size can be predicted in the
     background, from the page. Without PROJECT it is the tracks.toml of this folder.
+
+    --precision bf16 is twice as fast where the processor can do it (tracks bench says); what is predicted so is kept
+    apart, and the page says how it was made.
 
     Only this machine is served, unless --host names another address. Then whoever comes needs a token, which is part of
     the link that is printed. It is a new one each time, unless --token-file or the environment's TRACKS_TOKEN has
@@ -85,11 +95,15 @@ def command(
       tracks serve --host 0.0.0.0 --token-file ~/.tracks-token --no-browser
       tracks serve --cors https://higlass.lab.example
       tracks serve --max-view 500kb --threads 2
+      tracks serve --precision bf16 --ensemble rc
     """
     if project is None:
         project = Path("tracks.toml")
         if not project.exists():
             raise UsageError("there is no tracks.toml in this folder; name one, or see the embedded data: tracks demo")
+    method = Method(precision, edges, Ensemble.parse(ensemble))
+    options.warn_if_slow(method, device)
+
     from server.serve import serve
     from tracks.grid import WINDOW
 
@@ -101,6 +115,7 @@ def command(
         store=root,
         device=device,
         threads=threads,
+        method=method,
         host=host,
         port=port,
         public=public,

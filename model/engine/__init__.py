@@ -1,0 +1,1 @@
+"""The inference engine: a trunk as this machine passes sequence through it fastest."""
