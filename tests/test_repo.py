@@ -28,7 +28,15 @@ _REGISTRY_HOST = re.compile(
 )
 _MACHINE_PATH = re.compile(r"(?<![\w.~])/(work/(?!\*)|root/|home/\w|Users/\w|opt/(wheels|pypi))")
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/own-data.md", "docs/labels.md", "docs/basenji2.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/own-data.md",
+    "docs/labels.md",
+    "docs/basenji2.md",
+    "docs/cluster.md",
+    "docs/speed.md",
+)
 
 
 def repository_files() -> list[str]:

@@ -43,7 +43,8 @@ def _tanh_on_cpu(x: torch.Tensor) -> torch.Tensor:
 
 
 def activation(variant: GeluVariant, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the activation of ``[N, C, 1, L]``; for ``sigmoid`` it takes and gives ``SIGMOID_SCALE`` times the value."""
+    """Return the activation of ``[N, C, 1, L]``, same shape and layout; that of ``sigmoid`` takes and gives
+    ``SIGMOID_SCALE`` times the value."""
     if variant == "sigmoid":
         return F.silu
     if variant == "erf":

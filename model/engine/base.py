@@ -47,5 +47,5 @@ class TrunkEngine(ABC):
 
     @torch.inference_mode()
     def __call__(self, codes: torch.Tensor) -> torch.Tensor:
-        """Map base codes uint8 ``[N, 131072]`` on any device to the embedding float32 ``[N, E, 896]`` on the engine's."""
+        """Map base codes uint8 ``[N, 131072]`` on any device to the embedding float32 ``[N, E, 896]``."""
         return self.embedding(self.stream(codes))

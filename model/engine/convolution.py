@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
 
+from model.compute import cpu_features
 from model.engine.activation import SIGMOID_SCALE, activation
 from model.engine.base import TrunkEngine
 from model.trunk import GELU, one_hot
@@ -17,27 +18,57 @@ if TYPE_CHECKING:
 
     from model.engine.folded import FoldedTrunk, Layer
 
+    Activation = Callable[[torch.Tensor], torch.Tensor]
+
+
+class TowerLayer(Protocol):
+    """What an engine makes of one layer of the tower."""
+
+    def block(self, x: torch.Tensor, activate: Activation) -> torch.Tensor:
+        """Activation, convolution and pooling: ``[N, in, 1, L]``, channels last, to ``[N, out, 1, L / 2]``."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class PlacedLayer:
-    """A layer on its device: ``weight`` ``[out, in, 1, kernel]`` with channels last, ``bias`` ``[out]``."""
+    """A layer on its device: ``weight`` ``[out, in, 1, kernel]`` with channels last, ``bias`` float32 ``[out]``.
+    ``adds_bias`` says that oneDNN can add the bias of a bfloat16 convolution before it rounds."""
 
     weight: torch.Tensor
     bias: torch.Tensor
     dilation: int
     pool: int
     reach: int
+    adds_bias: bool
 
     def convolve(self, x: torch.Tensor, padding: int) -> torch.Tensor:
-        """Convolve ``[N, in, 1, L]`` with ``padding`` zeros at both ends; no activation, no pooling."""
-        return F.conv2d(x, self.weight, self.bias, padding=(0, padding), dilation=(1, self.dilation))
+        """Convolve ``[N, in, 1, L]`` with ``padding`` zeros at both ends; no activation, no pooling.
+
+        The bias is never rounded, since it would be off by the same everywhere.
+        """
+        if self.weight.dtype == torch.float32:
+            return F.conv2d(x, self.weight, self.bias, padding=(0, padding), dilation=(1, self.dilation))
+        if self.adds_bias:
+            step, dilation = (1, 1), (1, self.dilation)
+            return torch.mkldnn_convolution(x, self.weight, self.bias, (0, padding), step, dilation, groups=1)
+        y = F.conv2d(x, self.weight, padding=(0, padding), dilation=(1, self.dilation))
+        return y.add_(self.bias[:, None, None])
+
+    def block(self, x: torch.Tensor, activate: Activation) -> torch.Tensor:
+        """See ``TowerLayer``."""
+        return self.pooled(self.convolve(activate(x), self.reach))
+
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """Take the larger of every two positions where the layer pools."""
+        # Twice as fast as max_pool2d, and channels stay last.
+        return torch.maximum(x[..., ::2], x[..., 1::2]) if self.pool == 2 else x
 
 
 _TYPICAL = 16_384
 """Bases of the random sequence, 60 % AT, whose mean activations stand for all sequence; 131,072 do no better."""
 
 
-def balanced(folded: FoldedTrunk, dtype: torch.dtype, activate: Callable[[torch.Tensor], torch.Tensor]) -> FoldedTrunk:
+def balanced(folded: FoldedTrunk, dtype: torch.dtype, activate: Activation) -> FoldedTrunk:
     """Return the same trunk with biases that make up for what ``dtype`` changes on average: by rounding weights, and by
     ``activate``, the engine's activation (of values times ``SIGMOID_SCALE`` for that GELU).
 
@@ -50,8 +81,10 @@ def balanced(folded: FoldedTrunk, dtype: torch.dtype, activate: Callable[[torch.
     def step(layer: Layer, x: torch.Tensor) -> tuple[Layer, torch.Tensor]:
         seen = gelu(x)
         engine_sees = activate((x * scale).to(dtype)).float() / scale
-        y = F.conv2d(seen, layer.weight.unsqueeze(2), layer.bias, padding=(0, layer.reach), dilation=(1, layer.dilation))
-        lost = layer.weight.sum(2) @ seen.mean((0, 2, 3)) - layer.weight.to(dtype).float().sum(2) @ engine_sees.mean((0, 2, 3))
+        weight, padding = layer.weight.unsqueeze(2), (0, layer.reach)
+        y = F.conv2d(seen, weight, layer.bias, padding=padding, dilation=(1, layer.dilation))
+        exact, rounded = (taps.sum((2, 3)) for taps in (weight, weight.to(dtype).float()))
+        lost = exact @ seen.mean((0, 2, 3)) - rounded @ engine_sees.mean((0, 2, 3))
         return replace(layer, bias=layer.bias + lost), F.max_pool2d(y, (1, layer.pool)) if layer.pool > 1 else y
 
     bases = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 3], dtype=torch.uint8)
@@ -81,6 +114,7 @@ class ConvolutionEngine(TrunkEngine):
         super().__init__(folded, device, dtype)
         self.scale = SIGMOID_SCALE if folded.gelu == "sigmoid" else 1.0
         self.activate = activation(folded.gelu, device)
+        self._adds_bias = device.type == "cpu" and bool(cpu_features() & {"avx512_bf16", "amx_bf16"})
         if dtype != torch.float32:
             folded = balanced(folded, dtype, self.activate)
         self._stem = self._place_stem(folded.stem)
@@ -99,11 +133,11 @@ class ConvolutionEngine(TrunkEngine):
 
     def _place(self, layer: Layer) -> PlacedLayer:
         weight = layer.weight.unsqueeze(2).to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-        bias = (layer.bias.double() * self.scale).to(self.device, self.dtype)
-        return PlacedLayer(weight, bias, layer.dilation, layer.pool, layer.reach)
+        bias = (layer.bias.double() * self.scale).to(self.device, torch.float32)
+        return PlacedLayer(weight, bias, layer.dilation, layer.pool, layer.reach, self._adds_bias)
 
-    def place_tower(self, layer: Layer) -> PlacedLayer:
-        """Make what ``block`` takes of one layer of the tower."""
+    def place_tower(self, layer: Layer) -> TowerLayer:
+        """Make of a layer of the tower what passes sequence through it."""
         return self._place(layer)
 
     @torch.inference_mode()
@@ -111,14 +145,11 @@ class ConvolutionEngine(TrunkEngine):
         """See ``TrunkEngine``."""
         bases = one_hot(codes.to(self.device), self.dtype)
         x = bases.repeat(1, self._stem.weight.shape[1] // 4, 1).unsqueeze(2)
-        x = _pooled(self._stem.convolve(x.contiguous(memory_format=torch.channels_last), self._stem.reach), self._stem)
+        x = x.contiguous(memory_format=torch.channels_last)
+        x = self._stem.pooled(self._stem.convolve(x, self._stem.reach))
         for layer in self._tower:
-            x = self.block(x, layer)
+            x = layer.block(x, self.activate)
         return x
-
-    def block(self, x: torch.Tensor, layer: PlacedLayer) -> torch.Tensor:
-        """Activation, convolution and pooling of one layer of the tower: ``[N, in, 1, L]`` to ``[N, out, 1, L / 2]``."""
-        return _pooled(layer.convolve(self.activate(x), layer.reach), layer)
 
     @torch.inference_mode()
     def residual(self, tower: torch.Tensor) -> torch.Tensor:
@@ -147,8 +178,3 @@ class ConvolutionEngine(TrunkEngine):
         """See ``TrunkEngine``."""
         x = self.activate(self._embed.convolve(self.activate(stream), 0)).squeeze(2).float()
         return x / self.scale if self.scale != 1.0 else x
-
-
-def _pooled(x: torch.Tensor, layer: PlacedLayer) -> torch.Tensor:
-    # Twice as fast as max_pool2d, and channels stay last.
-    return torch.maximum(x[..., ::2], x[..., 1::2]) if layer.pool == 2 else x

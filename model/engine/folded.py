@@ -60,7 +60,7 @@ class FoldedTrunk:
         return sum(narrow.reach + widen.reach for narrow, widen in self.residual)
 
     def operations(self, length: int) -> int:
-        """Floating-point operations of one pass over so many bases, to the embedding: 218.6e9 for Basenji2's 131,072."""
+        """Floating-point operations of one pass over so many bases, to the embedding: 218.6e9 of Basenji2."""
         total = 0
         for layer in (self.stem, *self.tower):
             total += layer.operations(length)

@@ -20,7 +20,7 @@ from model.engine.folded import pad_channels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.engine.convolution import PlacedLayer
+    from model.engine.convolution import Activation, TowerLayer
     from model.engine.folded import FoldedTrunk, Layer
 
 OUTPUTS, TAPS = 4, 5
@@ -72,14 +72,43 @@ _A, _B, _G = (
     torch.tensor([[float(entry) for entry in row] for row in matrix], dtype=torch.float64)
     for matrix in cook_toom(OUTPUTS, TAPS, POINTS)
 )
+_OUT, _IN = _A.float(), _B.float()
 
 
 @dataclass(frozen=True, eq=False)
 class FastLayer:
-    """A layer of kernel 5 and pool 2: ``weight`` float32 ``[8, in, out]``, the kernel at each point; ``bias`` ``[out]``."""
+    """A layer of kernel 5 and pool 2: ``weight`` float32 ``[8, in, out]``, the kernel at each point; ``bias``
+    ``[out]``."""
 
     weight: torch.Tensor
     bias: torch.Tensor
+
+    def block(self, x: torch.Tensor, activate: Activation) -> torch.Tensor:
+        """See ``TowerLayer``."""
+        batch, _, _, length = x.shape
+        out = torch.empty(batch, 1, length // 2, len(self.bias))
+        rows = x.permute(0, 2, 3, 1).contiguous()
+        step = OUTPUTS * _TILES * max(2, torch.get_num_threads())
+        for sample in range(batch):
+            for start in range(0, length, step):
+                self._piece(rows[sample, 0], start, min(start + step, length), activate, out[sample, 0])
+        return out.permute(0, 3, 1, 2)
+
+    def _piece(self, rows: torch.Tensor, start: int, end: int, activate: Activation, out: torch.Tensor) -> None:
+        """Fill ``[start / 2, end / 2)`` of ``out`` ``[L / 2, out]`` from inputs ``[L, in]``."""
+        tiles, margin = -(-(end - start) // OUTPUTS), (TAPS - 1) // 2
+        first, last = start - margin, start + OUTPUTS * tiles + margin
+        seen = activate(rows[max(first, 0) : last].t()[None, :, None])[0, :, 0].t()
+        if first < 0 or last > len(rows):
+            seen = F.pad(seen, (0, 0, max(-first, 0), max(last - len(rows), 0)))
+        _, channels, channels_out = self.weight.shape
+        overlapping = seen.as_strided((tiles, PRODUCTS, channels), (OUTPUTS * channels, channels, 1))
+        points = torch.bmm(_IN.expand(tiles, -1, -1), overlapping)
+        products = torch.bmm(points.transpose(0, 1), self.weight)
+        convolved = torch.bmm(_OUT.expand(tiles, -1, -1), products.transpose(0, 1)).view(-1, channels_out)
+        pairs, pooled = convolved[: end - start].view(-1, 2, channels_out), out[start // 2 : end // 2]
+        torch.maximum(pairs[:, 0], pairs[:, 1], out=pooled)
+        pooled += self.bias
 
 
 class WinogradEngine(ConvolutionEngine):
@@ -87,40 +116,10 @@ class WinogradEngine(ConvolutionEngine):
 
     def __init__(self, folded: FoldedTrunk, device: torch.device) -> None:
         super().__init__(pad_channels(folded, _CHANNELS), device, torch.float32)
-        self._a, self._b = _A.float(), _B.float()
 
-    def place_tower(self, layer: Layer) -> PlacedLayer | FastLayer:
+    def place_tower(self, layer: Layer) -> TowerLayer:
         """Evaluate a kernel at the points; a layer that has not the tower's kernel of five stays as it is."""
         if (layer.kernel, layer.dilation, layer.pool) != (TAPS, 1, 2):
             return super().place_tower(layer)
         weight = torch.einsum("pk,oik->pio", _G, layer.weight.double()).float().contiguous()
         return FastLayer(weight, (layer.bias.double() * self.scale).float())
-
-    def block(self, x: torch.Tensor, layer: PlacedLayer | FastLayer) -> torch.Tensor:
-        """See ``ConvolutionEngine``."""
-        if not isinstance(layer, FastLayer):
-            return super().block(x, layer)
-        batch, _, _, length = x.shape
-        out = torch.empty(batch, 1, length // 2, len(layer.bias))
-        rows = x.permute(0, 2, 3, 1).contiguous()
-        step = OUTPUTS * _TILES * max(2, torch.get_num_threads())
-        for sample in range(batch):
-            for start in range(0, length, step):
-                self._piece(rows[sample, 0], start, min(start + step, length), layer, out[sample, 0])
-        return out.permute(0, 3, 1, 2)
-
-    def _piece(self, rows: torch.Tensor, start: int, end: int, layer: FastLayer, out: torch.Tensor) -> None:
-        """Fill ``out[start / 2 : end / 2]`` of ``[L / 2, out]`` from inputs ``[L, in]``."""
-        tiles, margin = -(-(end - start) // OUTPUTS), (TAPS - 1) // 2
-        first, last = start - margin, start + OUTPUTS * tiles + margin
-        seen = self.activate(rows[max(first, 0) : last].t()[None, :, None])[0, :, 0].t()
-        if first < 0 or last > len(rows):
-            seen = F.pad(seen, (0, 0, max(-first, 0), max(last - len(rows), 0)))
-        _, channels, channels_out = layer.weight.shape
-        overlapping = seen.as_strided((tiles, PRODUCTS, channels), (OUTPUTS * channels, channels, 1))
-        points = torch.bmm(self._b.expand(tiles, -1, -1), overlapping)
-        products = torch.bmm(points.transpose(0, 1), layer.weight)
-        convolved = torch.bmm(self._a.expand(tiles, -1, -1), products.transpose(0, 1)).view(-1, channels_out)
-        convolved, pooled = convolved[: end - start], out[start // 2 : end // 2]
-        torch.maximum(convolved[::2], convolved[1::2], out=pooled)
-        pooled += layer.bias

@@ -14,6 +14,7 @@ import zarr
 
 from tests.conftest import bound_by_permissions
 from tracks.errors import TracksError
+from tracks.method import Ensemble, Method
 from tracks.store import Store
 from tracks.store_verify import verify
 
@@ -46,11 +47,12 @@ def test_a_window_without_values_is_known(tmp_path: Path) -> None:
     [
         {"head_digest": "b" * 64},
         {"sequence_digest": "SQ.y"},
-        {"precision": "bf16"},
-        {"ensemble": "rc"},
+        {"method": Method("bf16")},
+        {"method": Method(edges="seamless")},
+        {"method": Method(ensemble=Ensemble(reverse_complement=True))},
     ],
 )
-def test_every_part_of_the_key_separates(tmp_path: Path, other: dict[str, str]) -> None:
+def test_every_part_of_the_key_separates(tmp_path: Path, other: dict[str, object]) -> None:
     key = {"head_digest": "a" * 64, "sequence_digest": "SQ.x", "chrom_length": 500_000, "tracks": 3}
     Store(tmp_path).windows(**key).write(0, WINDOW_A)  # type: ignore[arg-type]
     assert Store(tmp_path).windows(**{**key, **other}).read(0) is None  # type: ignore[arg-type]
@@ -220,8 +222,14 @@ def test_it_says_what_it_is_of(tmp_path: Path) -> None:
     windows.write(1, WINDOW_A)
     array = zarr.open_array(windows.folder, mode="r")
     assert dict(array.attrs) == {
-        **about, "digest": "a" * 64, "sequence": "SQ.x", "length": 500_000, "precision": "fp32", "ensemble": "single"
-    }  # fmt: skip
+        **about,
+        "digest": "a" * 64,
+        "sequence": "SQ.x",
+        "length": 500_000,
+        "precision": "fp32",
+        "edges": "window",
+        "ensemble": "single",
+    }
     np.testing.assert_array_equal(np.asarray(array[: 2 * 896]), np.concatenate([WINDOW_A, WINDOW_A]))
 
 
