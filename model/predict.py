@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from model.compute import exact_float32, physical_cores, pick_device
-from model.engine.make import make_engine
+from model.engine.make import check_precision, make_engine
 from model.head_reader import HeadReader
 from model.passes import Passes, Place, readings
 from tracks.composition import MIN_KNOWN_BASES
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from model.engine.base import TrunkEngine
     from model.folder import Model
     from model.heads import HeadSpec
     from model.residuals import ResidualStore, WindowResiduals
@@ -82,10 +83,8 @@ class Predictor:
         self.model, self.genome, self.method = model, genome, method
         self.device = pick_device(device)
         _check_method(model, method, residuals)
-        self.engine = make_engine(model.network.trunk, self.device, method.precision)
         self._reader = HeadReader(model, genome, self.device)
-        if method.precision != "fp32" or self.device.type != "cpu":
-            self._check_engine()
+        self.engine = self._checked_engine()
         size = (batch or _GPU_BATCH) if self.device.type == "cuda" else 1
         self._passes = Passes(self.engine, genome, method, size, self._residual_windows(residuals))
         self._known_windows: dict[tuple[Path, str, str], WindowStore] = {}
@@ -234,13 +233,21 @@ class Predictor:
                 slid[spec.name].append(labels if known >= _MIN_WINDOW_KNOWN else np.full_like(labels, np.nan))
         return {name: np.stack(labels) for name, labels in slid.items()}
 
-    def _check_engine(self) -> None:
-        """Compare the engine with the reference on a window of human sequence; raises TracksError beyond tolerance."""
+    def _checked_engine(self) -> TrunkEngine:
+        """Make the engine; what is not the reference is compared with it on a window of human sequence first."""
+        trunk, precision = self.model.network.trunk, self.method.precision
+        if precision == "fp32" and self.device.type == "cpu":
+            return make_engine(trunk, self.device, precision)
         from model.engine.check import check_engine
 
+        check_precision(precision, self.device)
         codes = torch.from_numpy(Genome(demo_genome()).codes(*_CHECKED))[None]
-        reference = make_engine(self.model.network.trunk, torch.device("cpu"), "fp32")
-        check_engine(self.engine, reference, self._reader.without_context, codes)
+        # The reference is gone before the engine comes, so that only one of them takes room.
+        expected = make_engine(trunk, torch.device("cpu"), "fp32")(codes)
+        engine = make_engine(trunk, self.device, precision)
+        names = [track.name for track in self.model.tracks]
+        check_engine(engine, expected, self._reader.without_context, codes, names)
+        return engine
 
     def _residual_windows(self, residuals: ResidualStore | None) -> Callable[[str], WindowResiduals] | None:
         if residuals is None:

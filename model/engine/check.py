@@ -85,18 +85,18 @@ def _over(difference: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def check_engine(
     engine: TrunkEngine,
-    reference: TrunkEngine,
+    expected: torch.Tensor,
     read_heads: Callable[[torch.Tensor], np.ndarray],
     codes: torch.Tensor,
     tracks: Sequence[str] = (),
 ) -> Agreement:
-    """Pass base codes ``[1, 131072]`` through both engines, let ``read_heads`` turn each embedding into labels
-    ``[bins, tracks]``, and return how they agree.
+    """Pass base codes ``[1, 131072]`` through an engine, let ``read_heads`` turn its embedding and the reference's,
+    ``expected``, into labels ``[bins, tracks]``, and return how they agree.
 
     Raises TracksError, naming the worst track, where they differ by more than ``TOLERANCE`` allows.
     """
     precision = _precision(engine)
-    found = agreement(read_heads(reference(codes)), read_heads(engine(codes)))
+    found = agreement(read_heads(expected), read_heads(engine(codes)))
     allowed = TOLERANCE[precision]
     excess = np.maximum(found.largest / allowed.largest, found.mean / allowed.mean)
     excess = np.fmax(excess, (1 - found.r) / (1 - allowed.r))  # NaN, of a steady track, does not count

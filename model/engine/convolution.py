@@ -68,6 +68,7 @@ _TYPICAL = 16_384
 """Bases of the random sequence, 60 % AT, whose mean activations stand for all sequence; 131,072 do no better."""
 
 
+@torch.no_grad()
 def balanced(folded: FoldedTrunk, dtype: torch.dtype, activate: Activation) -> FoldedTrunk:
     """Return the same trunk with biases that make up for what ``dtype`` changes on average: by rounding weights, and by
     ``activate``, the engine's activation (of values times ``SIGMOID_SCALE`` for that GELU).
@@ -89,7 +90,7 @@ def balanced(folded: FoldedTrunk, dtype: torch.dtype, activate: Activation) -> F
 
     bases = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3, 3, 3], dtype=torch.uint8)
     typical = bases[torch.randint(len(bases), (1, _TYPICAL), generator=torch.Generator().manual_seed(0))]
-    _, x = step(folded.stem, one_hot(typical).unsqueeze(2))
+    _, x = step(folded.stem, one_hot(typical.to(folded.stem.weight.device)).unsqueeze(2))
     tower, residual = [], []
     for layer in folded.tower:
         better, x = step(layer, x)
@@ -170,8 +171,9 @@ class ConvolutionEngine(TrunkEngine):
         return x.to(self.dtype)
 
     def _pair(self, x: torch.Tensor, narrow: PlacedLayer, widen: PlacedLayer, padding: int) -> torch.Tensor:
+        """What a residual block adds to ``x``; both float32."""
         x = narrow.convolve(self.activate(x.to(self.dtype)), padding)
-        return widen.convolve(self.activate(x), 0)
+        return widen.convolve(self.activate(x), 0).float()
 
     @torch.inference_mode()
     def embedding(self, stream: torch.Tensor) -> torch.Tensor:
