@@ -22,19 +22,22 @@ from tracks.shards import Shard, ShardRecord, by_chrom, total_windows
 from tracks.stored_windows import whole_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from model.folder import Model
     from model.predict import Predictor
+    from tracks.export import Format
     from tracks.genome import Genome
     from tracks.store import Store, WindowStore
     from tracks.track import Track
 
 _DISK_BLOCK = 4096
 _SUMMARY_NUMBERS = 2 * (112 + 7 + 1)
-_BIGWIG_BYTES = 8
-"""Bytes of a bigWig for each value in it, its zoom levels included."""
+_ARRAY_BYTES = 12 * _DISK_BLOCK
+"""What a chromosome takes in a store beside its windows: folders, and files that say what they are of."""
+_VALUE_BYTES: Mapping[Format, int] = {"bigwig": 8, "bedgraph": 48, "hdf5": 5}
+"""Bytes of a file for each value in it, its zoom levels included."""
 _PEEK = WINDOW // 7
 
 
@@ -192,13 +195,20 @@ class GenomeExport:
                 count += int((known_bases(codes) < MIN_KNOWN_BASES).sum())
         return count
 
-    def disk_needs(self, out: Path, bigwigs: bool) -> list[DiskNeed]:
-        """Return what each disk will have to take, at most: of the store, and of ``bigwigs`` in ``out``."""
-        windows = self.plan.to_compute
-        needs = [(self.store.root, sum(store_bytes(windows, head.stored) for head in self.heads))]
-        if bigwigs:
+    def disk_needs(self, out: Path, form: Format | None) -> list[DiskNeed]:
+        """Return what each disk will have to take, at most: of the store, of residual streams that are kept, and of
+        files of ``form`` in ``out``, where any are written."""
+        plan = self.plan
+        windows = plan.to_compute
+        new = sum(not self._stored(chrom.name, name).exists() for chrom in self.chroms for name in self._names)
+        stored = sum(store_bytes(windows, plan.empty, head.stored) for head in self.heads) + new * _ARRAY_BYTES
+        needs = [(self.store.root, stored)]
+        if self.predictor.residuals is not None:
+            kept = self.predictor.engine.dtype.itemsize * self.predictor.engine.folded.width * BINS
+            needs.append((self.predictor.residuals.root, windows * (kept + 2 * _DISK_BLOCK)))
+        if form is not None:
             bins = windows * BINS + sum(int(self._valued(chrom.name).sum()) for chrom in self.chroms)
-            needs.append((out, bins * sum(len(head.tracks) for head in self.heads) * _BIGWIG_BYTES))
+            needs.append((out, bins * sum(len(head.tracks) for head in self.heads) * _VALUE_BYTES[form]))
         disks: dict[int, DiskNeed] = {}
         for folder, needed in needs:
             there = nearest_folder(folder)
@@ -256,7 +266,9 @@ def has_sequence(genome: Genome, chrom: str, index: int) -> bool:
     )
 
 
-def store_bytes(windows: int, tracks: int) -> int:
-    """Return what so many windows of one head take in a store, at most: a file in a folder each, and summaries."""
+def store_bytes(windows: int, empty: int, tracks: int) -> int:
+    """Return what so many windows of one head, and ``empty`` ones, take in a store, at most: a file in a folder each,
+    and summaries."""
     file = -(-BINS * tracks * 4 // _DISK_BLOCK) * _DISK_BLOCK
-    return windows * (file + _DISK_BLOCK + _SUMMARY_NUMBERS * tracks * 4)
+    beside = _DISK_BLOCK + _SUMMARY_NUMBERS * tracks * 4
+    return windows * (file + beside) + empty * (_DISK_BLOCK + beside)

@@ -80,7 +80,7 @@ class Predictor:
         keep_freed_memory()
         torch.set_num_threads(threads or min(physical_cores(), torch.get_num_threads()))
         exact_float32()
-        self.model, self.genome, self.method = model, genome, method
+        self.model, self.genome, self.method, self.residuals = model, genome, method, residuals
         self.device = pick_device(device)
         _check_method(model, method, residuals)
         self._reader = HeadReader(model, genome, self.device)

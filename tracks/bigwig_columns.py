@@ -124,19 +124,20 @@ def _blocks(
             block = np.empty((len(group), (last - first) * BINS), np.float32)
             for index in range(first, last):
                 for windows, place, columns in parts:
-                    values = _read(job, chrom, windows, index)
+                    values = windows.read(index)
+                    if values is None:
+                        raise TracksError(_lost(job, chrom, windows, index))
                     block[place, (index - first) * BINS : (index - first + 1) * BINS] = values.T[columns]
             yield chrom, first * BINS, block[:, : bin_count(chrom.length) - first * BINS]
         before += count
 
 
-def _read(job: Job, chrom: ExportChrom, windows: WindowStore, index: int) -> np.ndarray:
-    values = windows.read(index)
-    if values is None:
-        raise TracksError(
-            f"window {index} of {chrom.name} is missing from the prediction store {job.store}, or was damaged there"
-        )
-    return values
+def _lost(job: Job, chrom: ExportChrom, windows: WindowStore, index: int) -> str:
+    """Say which window cannot be read, and how many more of its chromosome. To read them all makes the store forget
+    those that are damaged, so that the next run computes all of them."""
+    more = sum(windows.read(other) is None for other in np.flatnonzero(windows.known()).tolist())
+    what = f"window {index} of {chrom.name} is" if not more else f"{more + 1:,} windows of {chrom.name} are"
+    return f"{what} missing from the prediction store {job.store}, or damaged there"
 
 
 @contextmanager

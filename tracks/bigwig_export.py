@@ -6,7 +6,6 @@ import itertools
 import multiprocessing
 import os
 import resource
-import signal
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from tracks.errors import TracksError
 from tracks.export import Written, check_output, output_path
 from tracks.folder_lock import folder_lock
 from tracks.grid import bin_count, window_count
-from tracks.parallel import start_worker
+from tracks.parallel import interrupts_held, start_worker
 from tracks.renaming import rename_together, unfinished_names
 
 if TYPE_CHECKING:
@@ -161,7 +160,11 @@ class BigWigExporter:
             job = self._job()
             files = {path.name: job.partial(path) if valued[at] else None for at, path in enumerate(paths)}
             try:
-                rename_together(self.export.out, files)
+                check_export(self.export)  # whatever has come there meanwhile
+                with interrupts_held():
+                    rename_together(self.export.out, files)
+            except TracksError as error:
+                raise self._failed(str(error)) from error
             except OSError as error:
                 raise self._failed(f"cannot write to {self.export.out}: {error.strerror}") from error
         progress(bins * len(tracks), bins * len(tracks))
@@ -178,13 +181,9 @@ class BigWigExporter:
             ours, theirs = context.Pipe(duplex=False)
             arguments = (self._job(), groups[worker::count], self._shared, worker, theirs)
             process = context.Process(target=_work, args=arguments, daemon=True)
-            # It inherits that Ctrl-C waits until it has learnt to ignore it.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
+            with interrupts_held():
                 process.start()
                 self._workers.append(process)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             self._results[ours] = None
 
@@ -255,6 +254,8 @@ def _work(job: Job, groups: Sequence[tuple[Member, ...]], shared: Any, worker: i
         results.send([entry for group in groups for entry in write_group(job, group, lambda: int(shared[0]), told)])
     except TracksError as error:
         results.send(str(error))
+    except Exception as error:  # what nobody thought of must be said too, and in one line
+        results.send(f"bigWigs cannot be written: {type(error).__name__}: {error}")
 
 
 def _open_many() -> None:

@@ -78,6 +78,20 @@ def check_output(out: Path, tracks: Sequence[Track], form: Format, overwrite: bo
         raise UsageError(f"cannot replace {folders[0]}: it is a folder")
 
 
+def check_hdf5_names(chroms: Iterable[str]) -> None:
+    """Raise UsageError for a chromosome whose name HDF5 cannot have: it would be a path."""
+    for chrom in chroms:
+        if "/" in chrom or chrom in (".", ".."):
+            raise UsageError(f"HDF5 cannot name a chromosome '{chrom}'; write bigWigs (--format bigwig)")
+
+
+def remove_leftovers(out: Path, tracks: Sequence[Track], form: Format) -> None:
+    """Remove what a killed run was writing of these files; only where nobody writes in the folder."""
+    for path in {output_path(out, track, form) for track in tracks}:
+        for left in out.glob(f".{path.stem}.*.partial{path.suffix}"):
+            left.unlink(missing_ok=True)
+
+
 def write_tracks(
     out: Path,
     pieces: Callable[[], Iterable[TrackData]],

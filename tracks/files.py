@@ -27,8 +27,12 @@ def check_folder(folder: Path, what: str) -> None:
 
     Raises UsageError when a file is in its place, TracksError when it may not be written; both name ``what``.
     """
-    nearest = nearest_folder(folder)
-    if not nearest.is_dir():
+    try:
+        nearest = nearest_folder(folder)
+        is_folder = nearest.is_dir()
+    except OSError as error:
+        raise TracksError(f"cannot write {what}: {error.strerror}") from error
+    if not is_folder:
         raise UsageError(f"cannot write {what}: {nearest} is a file, not a folder")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise TracksError(f"cannot write {what}: permission denied in {nearest}")

@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, TypeVar
 
 from tracks.errors import TracksError
@@ -39,12 +41,8 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
     waiting: deque[Future[_Result]] = deque()
     try:
         for item in items:
-            # A worker may begin with this; it inherits that Ctrl-C waits until it has learnt to ignore it.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
+            with interrupts_held():  # a worker may begin with this
                 waiting.append(pool.submit(function, item))
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             if len(waiting) >= _LOOK_AHEAD * processes:
                 yield waiting.popleft().result()
         while waiting:
@@ -60,6 +58,26 @@ def map_in_order(function: Callable[[_Item], _Result], items: Sequence[_Item], p
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait. Processes that are started meanwhile inherit that, until they have learnt to ignore it."""
+    # It is started with the first process otherwise, and would let Ctrl-C through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use; a job of a cluster may use fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
 
 
 def start_worker() -> None:

@@ -193,17 +193,24 @@ def _matched(pattern: re.Pattern[str], text: str) -> str:
 
 def read_records(out: Path) -> tuple[ShardRecord, ...]:
     """Read the records of all shards in the folder of an export, by number. Raises TracksError for a damaged one."""
-    records = [ShardRecord.read(path) for path in (out / FOLDER).glob("*-of-*.json") if not path.name.startswith(".")]
+    try:
+        paths = [path for path in (out / FOLDER).iterdir() if re.fullmatch(r"[0-9]+-of-[0-9]+\.json", path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        paths = []
+    except OSError as error:
+        raise TracksError(f"cannot read {out / FOLDER}: {error.strerror}") from error
+    records = [ShardRecord.read(path) for path in paths]
     return tuple(sorted(records, key=lambda record: record.shard))
 
 
-def check_agreement(records: Sequence[ShardRecord], out: Path) -> None:
-    """Raise UsageError, which names what differs, unless all records are of one export."""
+def check_agreement(records: Sequence[ShardRecord], out: Path, first: str = "") -> None:
+    """Raise UsageError, which names what differs, unless all records are of one export; ``first`` is what the first one
+    is called, by default its file."""
     for record in records[1:]:
         what = _difference(records[0], record)
         if what is not None:
             raise UsageError(
-                f"{records[0].file(out)} and {record.file(out)} are not of one export: {what}; "
+                f"{first or records[0].file(out)} and {record.file(out)} are not of one export: {what}; "
                 f"remove the one that is wrong, or give each export a folder of its own"
             )
 

@@ -11,6 +11,7 @@ from model import export as export_module
 from model.export import GenomeExport, Plan, export_heads, has_sequence, store_bytes
 from model.folder import load_model
 from model.predict import Predictor, predict_windows
+from model.residuals import ResidualStore
 from tests.conftest import CHROM_SIZES
 from tests.model.conftest import PassCount
 from tracks.composition import MIN_KNOWN_BASES, known_bases
@@ -198,7 +199,7 @@ def test_the_store_takes_what_was_said(store: Store, tracks: int) -> None:
     for index in range(60):
         windows.write(index, random.standard_normal((BINS, tracks), np.float32))
     taken = sum(path.stat().st_blocks * 512 for path in store.root.rglob("*"))
-    assert 0.75 * store_bytes(60, tracks) < taken - 100_000 < store_bytes(60, tracks)
+    assert 0.75 * store_bytes(60, 0, tracks) < taken - 100_000 < store_bytes(60, 0, tracks)
 
 
 def test_needs_are_summed_by_disk(
@@ -207,16 +208,22 @@ def test_needs_are_summed_by_disk(
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(export_module.shutil, "disk_usage", lambda folder: Usage(9, 2, 7))
     export = GenomeExport(predictor, store, CHROM_SIZES, predictor.model.tracks)
-    (both,) = export.disk_needs(tmp_path / "new" / "out", bigwigs=True)
+    (both,) = export.disk_needs(tmp_path / "new" / "out", "bigwig")
     assert both.folders == (store.root, tmp_path / "new" / "out")
     assert both.free == 7
-    (alone,) = export.disk_needs(tmp_path / "out", bigwigs=False)
-    assert alone.needed == store_bytes(6, 2)
+    (alone,) = export.disk_needs(tmp_path / "out", None)
+    assert alone.needed == store_bytes(6, 2, 2) + 3 * 12 * 4096
     assert both.needed - alone.needed == 8 * 2 * 6 * BINS
+    (text,) = export.disk_needs(tmp_path / "out", "bedgraph")
+    assert text.needed - alone.needed == 48 * 2 * 6 * BINS
+    with_streams = Predictor(predictor.model, predictor.genome, "cpu", residuals=ResidualStore(tmp_path / "streams"))
+    (more,) = GenomeExport(with_streams, store, CHROM_SIZES, predictor.model.tracks).disk_needs(tmp_path, None)
+    assert more.folders == (store.root, tmp_path / "streams")
+    assert more.needed - alone.needed > 6 * BINS * predictor.engine.folded.width * 4
     export.compute()
-    (filled,) = export.disk_needs(tmp_path / "out", bigwigs=True)
+    (filled,) = export.disk_needs(tmp_path / "out", "bigwig")
     assert both.needed - alone.needed > filled.needed > 8 * 2 * 4 * BINS
-    (nothing,) = export.disk_needs(tmp_path / "out", bigwigs=False)
+    (nothing,) = export.disk_needs(tmp_path / "out", None)
     assert nothing.needed == 0
 
 

@@ -186,7 +186,7 @@ def test_a_window_that_is_not_there(export: BigWigExport, expected: Expected, da
     with pytest.raises(TracksError) as raised:
         write(again)
     assert str(raised.value) == (
-        f"window 2 of chr20 is missing from the prediction store {export.store}, or was damaged there; predicted "
+        f"window 2 of chr20 is missing from the prediction store {export.store}, or damaged there; predicted "
         f"windows are kept in {export.store}, and the same command goes on from there"
     )
     assert content(export.out) == {"five.bw": b"older"}
@@ -250,9 +250,18 @@ def test_a_file_that_cannot_get_its_name(export: BigWigExport) -> None:
     fill(export.store)
     with BigWigExporter(export, 1) as exporter:
         (export.out / "four.bw").mkdir()
-        with pytest.raises(TracksError, match=r"cannot write to .*out: Is a directory; predicted windows are kept"):
+        with pytest.raises(TracksError, match=r"cannot replace .*four.bw: it is a folder; predicted windows are kept"):
             exporter.finish()
     assert not list(export.out.glob(".*.partial.bw"))
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(export: BigWigExport) -> None:
+    fill(export.store)
+    with BigWigExporter(export, 1) as exporter:
+        (export.out / "one.bw").write_text("somebody's")
+        with pytest.raises(TracksError, match=r"one.bw exists already; .*; predicted windows are kept"):
+            exporter.finish()
+    assert content(export.out) == {"one.bw": b"somebody's"}
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_made(export: BigWigExport) -> None:

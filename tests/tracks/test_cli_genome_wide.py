@@ -296,25 +296,30 @@ def test_a_store_that_was_pruned_is_said_with_the_command(
     lost = next(store.glob("*/*/*/c/4/0"))
     lost.write_bytes(b"")
     told = one_line(cli("merge", out), 1)
-    assert re.search(r"1 windows of shards 1/2 are not in .*; run again: tracks predict .* --shard 1/2$", told)
+    said = r"1 windows of shards 1/2 are not in .*; name the store .*, or run again: tracks predict .* --shard 1/2$"
+    assert re.search(said, told)
     assert not final(out)
 
 
-def test_a_damaged_window_stops_the_export_once(
-    cli: Cli, given: tuple[object, ...], whole: Path, tmp_path: Path
+@pytest.mark.parametrize(("indices", "what"), [((1,), "window 1 of chr20 is"), ((1, 3, 4), "3 windows of chr20 are")])
+def test_damaged_windows_stop_the_export_once(
+    cli: Cli, given: tuple[object, ...], whole: Path, tmp_path: Path, indices: tuple[int, ...], what: str
 ) -> None:
-    """The store finds it when it is written, and the same command computes it again."""
+    """They are found when they are written, all of a chromosome at once, and the same command computes them again."""
     out, store = tmp_path / "out", Path(shutil.copytree(whole.parent / "store", tmp_path / "store"))
-    damaged = next(store.glob("*/*/*/c/1/0"))
-    damaged.write_bytes(damaged.read_bytes()[:-9])
+    (chr20,) = (path.parents[2] for path in store.glob("*/*/*/c/4/0"))
+    for index in indices:
+        damaged = chr20 / "c" / str(index) / "0"
+        damaged.write_bytes(damaged.read_bytes()[:-9])
     words = ("predict", "--genome-wide", *given, "--store", store, "-o", out)
     first = cli(*words)
     assert first.exit_code == 1
+    assert f"{what} missing from the prediction store {store}, or damaged there; pred" in first.stderr.splitlines()[-1]
     assert "the same command goes on from there" in first.stderr.splitlines()[-1]
     assert not final(out)
     again = cli(*words)
     assert again.exit_code == 0
-    assert "7 of 8 windows were already known, 1 to compute" in again.stderr
+    assert f"{8 - len(indices)} of 8 windows were already known, {len(indices)} to compute" in again.stderr
     assert files(out) == files(whole)
 
 
@@ -405,6 +410,36 @@ def test_a_second_export_into_a_folder_is_refused_at_once(cli: Cli, given: tuple
     assert cli(*words).exit_code == 0
 
 
+@pytest.mark.parametrize("form", ["bigwig", "bedgraph", "hdf5"])
+def test_regions_are_not_written_where_an_export_is(
+    cli: Cli, given: tuple[object, ...], tmp_path: Path, form: str
+) -> None:
+    words = ("predict", "--region", "chr3:1-9", *given, "--store", tmp_path / "store", "-o", tmp_path / "out")
+    left = tmp_path / "out" / f".{'predictions' if form == 'hdf5' else SLUGS[0]}.77.partial"
+    left = left.with_name(left.name + {"bigwig": ".bw", "bedgraph": ".bedgraph", "hdf5": ".h5"}[form])
+    with folder_lock(tmp_path / "out", "an export of bigWigs"):
+        left.write_bytes(b"of a run that was killed")
+        assert "is in use (an export of bigWigs, process" in one_line(cli(*words, "--format", form), 2)
+        assert left.exists()
+    assert cli(*words, "--format", form).exit_code == 0
+    assert not left.exists()
+
+
+def test_hdf5_cannot_name_every_chromosome(cli: Cli, given: tuple[object, ...], tmp_path: Path) -> None:
+    (tmp_path / "slash.fa").write_text(">chr1/alt\n" + "ACGT" * 50 + "\n>chr1\n" + "ACGT" * 50 + "\n")
+    words = ("predict", "--genome-wide", *given, "--genome", tmp_path / "slash.fa", "--store", tmp_path / "store")
+    told = one_line(cli(*words, "--format", "hdf5", "-o", tmp_path / "out"), 2)
+    assert told.endswith("HDF5 cannot name a chromosome 'chr1/alt'; write bigWigs (--format bigwig)")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_folder_that_cannot_be_looked_at_is_said(cli: Cli, given: tuple[object, ...], tmp_path: Path) -> None:
+    out = tmp_path / ("x" * 300) / "out"
+    words = ("predict", "--genome-wide", *given, "--store", tmp_path / "store", "-o", out, "--shard", "1/2")
+    assert "File name too long" in one_line(cli(*words), 1)
+    assert "File name too long" in one_line(cli("merge", out), 1)
+
+
 def test_a_disk_that_is_too_small_is_said_first(
     cli: Cli, given: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,7 +454,10 @@ def test_a_disk_that_is_too_small_is_said_first(
         result.stderr.splitlines()[-1],
     )
     assert known(tmp_path / "store") == 0
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=180_000))
+    # A shard that is refused leaves nothing that would stand in the way of another one.
+    assert cli(*words, "--shard", "1/2").exit_code == 1
+    assert not (tmp_path / "out" / "shards").exists()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=350_000))
     tight = cli(*words, "--dry-run")
     assert tight.exit_code == 0
     assert "tracks: warning: up to " in tight.stderr

@@ -42,6 +42,34 @@ def test_results_come_in_order(processes: int) -> None:
     assert list(map_in_order(square, range(20), processes)) == [number**2 for number in range(20)]
 
 
+_MASKS = """
+import signal
+from tracks.parallel import interrupts_held
+import multiprocessing
+
+def mask(results, worker):
+    results.put((worker, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    for worker in range(2):
+        with interrupts_held():
+            process = context.Process(target=mask, args=(results, worker))
+            process.start()
+        print(results.get())
+        process.join()
+    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_the_first_worker_too_begins_with_ctrl_c_held(tmp_path: Path) -> None:
+    program = tmp_path / "masks.py"
+    program.write_text(_MASKS)
+    run = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["(0, True)", "(1, True)", "False"]
+
+
 def test_what_a_worker_raises_comes_out() -> None:
     with pytest.raises(TracksError, match="no 0"):
         list(map_in_order(fail, range(3), 2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Literal
 
@@ -96,6 +95,7 @@ def command(
     from tracks.bam.coverage import Counting, coverage
     from tracks.cli.progress import bar
     from tracks.genome_sizes import read_sizes
+    from tracks.parallel import usable_cpus
 
     counting = Counting(
         ReadFilter(min_mapq, keep_duplicates, keep_secondary, keep_supplementary, keep_qc_fail, strand),
@@ -115,7 +115,7 @@ def command(
             blacklist=blacklist,
             genome_sizes=read_sizes(genome) if genome else None,
             regions=regions,
-            processes=processes or os.cpu_count() or 1,
+            processes=processes or usable_cpus(),
             overwrite=overwrite,
             progress=shown.update,
         )

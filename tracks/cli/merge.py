@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -46,6 +45,7 @@ def command(out: Path, more: tuple[Path, ...], overwrite: bool, processes: int |
     from tracks.bigwig_export import BigWigExporter, check_export
     from tracks.cli.predict_export import say_missing, say_unlocked, say_viewing, say_written
     from tracks.cli.progress import bar
+    from tracks.parallel import usable_cpus
     from tracks.shards import check_agreement, check_finished, read_records
     from tracks.stored_windows import collect
 
@@ -59,7 +59,7 @@ def command(out: Path, more: tuple[Path, ...], overwrite: bool, processes: int |
         missing = collect(export, stores[1:], shown.update)
     if len(missing):
         raise TracksError(_lacking(records, stores, missing, export.windows))
-    with BigWigExporter(export, processes or os.cpu_count() or 1) as exporter, bar("writing") as shown:
+    with BigWigExporter(export, processes or usable_cpus()) as exporter, bar("writing") as shown:
         say_unlocked(exporter)
         written = exporter.finish(shown.update)
     say_missing(written, min(entry.bins - entry.valued for entry in written), None)
@@ -91,4 +91,4 @@ def _lacking(records: Sequence[ShardRecord], stores: Sequence[Path], missing: np
     what = f"{len(missing):,} windows of shards {names} are not in {first_few([str(store) for store in stores])}"
     if away:
         return f"{what}; {away} is not here: name a copy of it with --store"
-    return f"{what}; run again: {lacking[0].command}"
+    return f"{what}; name the store that has them with --store, or run again: {lacking[0].command}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -105,6 +104,7 @@ def command(
     from tracks.bam.methylation_sites import PRESETS, parse_target
     from tracks.cli.progress import bar
     from tracks.genome_sizes import read_sizes
+    from tracks.parallel import usable_cpus
     from tracks.regions import parse_region
 
     if (preset is None) == (not wanted):
@@ -132,7 +132,7 @@ def command(
             out,
             prefix or reads.stem,
             regions=regions,
-            processes=processes or os.cpu_count() or 1,
+            processes=processes or usable_cpus(),
             overwrite=overwrite,
             update=shown.update,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -145,9 +144,11 @@ def command(
     from tracks.bigwig_export import BigWigExport, check_export
     from tracks.cli.predict_export import Wanted, predict_chromosomes
     from tracks.cli.predict_regions import predict_regions
-    from tracks.export import check_output
+    from tracks.export import check_hdf5_names, check_output
     from tracks.files import check_folder
+    from tracks.folder_lock import LOCK_NAME, folder_lock
     from tracks.grid import WINDOW
+    from tracks.parallel import usable_cpus
     from tracks.store import Store, default_store_folder
     from tracks.track import select_tracks
 
@@ -161,12 +162,17 @@ def command(
         check_export(BigWigExport(out, place, computing.method, genome.chrom_sizes, (), described, overwrite))
     else:
         check_output(out, tracks, form, overwrite)
+    if form == "hdf5":
+        check_hdf5_names(region.chrom for region in regions)
+    if not dry_run and (out / LOCK_NAME).exists():
+        with folder_lock(out, "tracks predict"):  # somebody who is writing there is found before long work
+            pass
     store = Store(place)
     predictor = computing.predictor(model, genome)
     try:
         if whole:
             words = options.words_given(context, "shard", "dry_run", "yes")
-            wanted = Wanted(out, form, overwrite, part, words, dry_run, yes, processes or os.cpu_count() or 1)
+            wanted = Wanted(out, form, overwrite, part, words, dry_run, yes, processes or usable_cpus())
             predict_chromosomes(predictor, store, [region.chrom for region in regions], tracks, wanted)
         else:
             predict_regions(predictor, store, regions, tracks, form, out, overwrite, started)

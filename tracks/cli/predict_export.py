@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import click
 from tracks.errors import TracksError, first_few
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from model.export import DiskNeed, GenomeExport
@@ -70,9 +70,12 @@ def predict_chromosomes(
                 BigWigExporter(export.bigwigs(wanted.out, wanted.overwrite), wanted.processes)
             )
             say_unlocked(exporter)
-        if wanted.shard is not None and not wanted.dry_run:
-            _keep_record(export, wanted)
+        if wanted.shard is not None:
+            _check_record(export, wanted)
         _say_plan(export, wanted)
+        if wanted.shard is not None and not wanted.dry_run:
+            _record(export, wanted).write(wanted.out)
+        _say_time(export)
         if wanted.dry_run:
             return
         if wanted.shard is not None:
@@ -84,7 +87,8 @@ def predict_chromosomes(
             if exporter is not None:
                 written = exporter.finish(shown.update)
             else:
-                written = _write_otherwise(export, tracks, wanted, shown.update)
+                with alone(wanted.out, tracks, wanted.form):
+                    written = _write_otherwise(export, tracks, wanted, shown.update)
     contexts = [spec.context for spec in predictor.model.heads if spec.context is not None]
     widest = max((width for context in contexts for width in context.widths), default=0)
     say_missing(written, export.bins_without_sequence(), widest)
@@ -116,13 +120,25 @@ def _write_otherwise(
     )
 
 
-def _keep_record(export: GenomeExport, wanted: Wanted) -> None:
-    """Write how far a shard is; refuse, before the first time, to mix it with shards of another export."""
+@contextmanager
+def alone(out: Path, tracks: Sequence[Track], form: Format) -> Iterator[None]:
+    """Hold a folder while files are written to it, and remove what a killed run was writing of them."""
+    from tracks.export import remove_leftovers
+    from tracks.folder_lock import folder_lock
+
+    with folder_lock(out, "tracks predict") as locked:
+        if locked:
+            remove_leftovers(out, tracks, form)
+        yield
+
+
+def _check_record(export: GenomeExport, wanted: Wanted) -> None:
+    """Refuse to mix a shard with those of another export."""
     from tracks.shards import check_agreement, read_records
 
     record = _record(export, wanted)
-    check_agreement([record, *(other for other in read_records(wanted.out) if other.shard != record.shard)], wanted.out)
-    record.write(wanted.out)
+    others = (other for other in read_records(wanted.out) if other.shard != record.shard)
+    check_agreement([record, *others], wanted.out, "this command")
 
 
 def _record(export: GenomeExport, wanted: Wanted) -> ShardRecord:
@@ -141,23 +157,31 @@ def _compute_shard(export: GenomeExport, wanted: Wanted) -> None:
             shown.update(done, total)
             if time.monotonic() > told + _RECORD_EVERY:
                 told = time.monotonic()
-                _record(export, wanted).write(wanted.out)
+                _try_record(export, wanted)
 
         try:
             export.compute(kept)
-        finally:
-            record = _record(export, wanted)
-            record.write(wanted.out)
+        except BaseException:
+            _try_record(export, wanted)
+            raise
+    record = _record(export, wanted)
+    record.write(wanted.out)
     click.echo(
         f"shard {record.shard} is done: {record.windows:,} windows in {record.store}, "
         f"in {time.monotonic() - started:.1f} s; when all are: {shlex.join(['tracks', 'merge', str(wanted.out)])}"
     )
 
 
-def _say_plan(export: GenomeExport, wanted: Wanted) -> None:
-    """Say what is to be done, whether the disks have room for it, and how long it will take, from a measured window."""
-    from tracks.cli.progress import spoken
+def _try_record(export: GenomeExport, wanted: Wanted) -> None:
+    """Write how far a shard is, where that can be done: it is the windows that count."""
+    try:
+        _record(export, wanted).write(wanted.out)
+    except TracksError as error:
+        say(f"warning: {error}")
 
+
+def _say_plan(export: GenomeExport, wanted: Wanted) -> None:
+    """Say what is to be done, and whether the disks have room for it."""
     plan = export.plan
     predictor = export.predictor
     parts = [
@@ -167,8 +191,14 @@ def _say_plan(export: GenomeExport, wanted: Wanted) -> None:
     ]
     named = f"shard {wanted.shard} of {wanted.out}: " if wanted.shard is not None else ""
     say(f"{named}{', '.join(parts)} ({predictor.method.words}; {predictor.device}), into {export.store.root}")
-    for need in export.disk_needs(wanted.out, wanted.form == "bigwig" and wanted.shard is None):
+    for need in export.disk_needs(wanted.out, wanted.form if wanted.shard is None else None):
         _check_disk(need, wanted.yes)
+
+
+def _say_time(export: GenomeExport) -> None:
+    """Say how long it will take, from a measured window."""
+    from tracks.cli.progress import spoken
+
     seconds = export.measure()
     if seconds is not None:
         left = seconds * export.plan.to_compute

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracks.cli.predict_export import say, say_missing, say_written
+from tracks.cli.predict_export import alone, say, say_missing, say_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def predict_regions(
         # that memory does not grow with the regions.
         for piece in predict(predictor, regions, store, shown.update):
             missing.add(piece)
-    with bar("writing") as shown:
+    with bar("writing") as shown, alone(out, tracks, form):
         written = write_tracks(
             out,
             lambda: predict(predictor, regions, store, shown.update),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from contextlib import contextmanager
 from functools import partial
@@ -27,7 +26,7 @@ from tracks.labels.pieces import Piece, Plan, build_piece, forget
 from tracks.labels.prepare import Preparation, check_files, input_files
 from tracks.labels.signals import check_signals, expanded
 from tracks.observed import LEAST_OBSERVED
-from tracks.parallel import map_in_order
+from tracks.parallel import map_in_order, usable_cpus
 from tracks.split import split_text
 from tracks.window_array import PARTIAL
 from tracks.windows import windows_text
@@ -76,7 +75,7 @@ def build_labels(
                     f"{out} exists already, and is of another recipe or of other files; choose another name, or "
                     "replace it with --overwrite"
                 )
-        _build(recipe, out, sizes, chosen, rows, blocks, digest, processes or os.cpu_count() or 1, say, progress)
+        _build(recipe, out, sizes, chosen, rows, blocks, digest, processes or usable_cpus(), say, progress)
     return True
 
 
