@@ -85,9 +85,6 @@ class Passes:
     memory does not suffice.
     """
 
-    _KEPT = 16
-    """Embeddings of the last places, of which neighbouring windows share some; 5.5 MB each for Basenji2."""
-
     def __init__(
         self,
         engine: TrunkEngine,
@@ -99,7 +96,12 @@ class Passes:
         self.engine, self.genome, self.method, self.batch = engine, genome, method, batch
         self._residuals = residuals
         self._strips: dict[Reading, TowerStrip] = {}
+        # Embeddings of the last places, of which neighbouring windows share some; 5.5 MB each for Basenji2.
         self._kept: OrderedDict[Place, torch.Tensor] = OrderedDict()
+        self._most_kept = max(16, 2 * method.ensemble.overlap * len(readings(method)))
+        # Streams of the last seamless windows: places off the grid each take two.
+        self._seamless: OrderedDict[tuple[Reading, str, int], torch.Tensor] = OrderedDict()
+        self._most_seamless = 3 * len(readings(method))
 
     def alone(self, places: Sequence[Place]) -> list[torch.Tensor]:
         """Return the embeddings of places, each computed as a window of its own: zero padding at both its ends. Those
@@ -145,7 +147,7 @@ class Passes:
         found = self._kept.get(place)
         if found is None:
             found = self._kept[place] = self.engine.embedding(self._shared_stream(place))
-            if len(self._kept) > self._KEPT:
+            if len(self._kept) > self._most_kept:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(place)
         return found
@@ -159,11 +161,21 @@ class Passes:
         if self.method.edges == "window":
             return strip.window(place.chrom, start)
         index, bases = divmod(start, WINDOW)
-        stream = strip.seamless(place.chrom, index)
+        stream = self._seamless_stream(place, index)
         if not bases:
             return stream
-        both = torch.cat([stream, strip.seamless(place.chrom, index + 1)], dim=3)
+        both = torch.cat([stream, self._seamless_stream(place, index + 1)], dim=3)
         return both[..., bases // BIN : bases // BIN + BINS]
+
+    def _seamless_stream(self, place: Place, index: int) -> torch.Tensor:
+        key = (place.reading, place.chrom, index)
+        found = self._seamless.get(key)
+        if found is None:
+            found = self._seamless[key] = self._strips[place.reading].seamless(place.chrom, index)
+            if len(self._seamless) > self._most_seamless:
+                self._seamless.popitem(last=False)
+        self._seamless.move_to_end(key)
+        return found
 
     def _check(self, strip: TowerStrip, place: Place) -> None:
         """Compare a window of shared tower bins with the same window alone: raises TracksError beyond rounding."""

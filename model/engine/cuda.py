@@ -4,10 +4,14 @@ of a pass takes as long as running them (facts/models.md section 3.3). Not measu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from model.engine.convolution import ConvolutionEngine
+
+if TYPE_CHECKING:
+    from model.engine.folded import FoldedTrunk
 
 _WARM_UP = 3
 """Passes before capturing, in which cuDNN chooses its kernels."""
@@ -23,8 +27,8 @@ class _Graph:
 class CudaEngine(ConvolutionEngine):
     """Codes go to the GPU as bytes, 131 kB a window; the one-hot is made there."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, folded: FoldedTrunk, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__(folded, device, dtype)
         self._graphs: dict[tuple[int, ...], _Graph] = {}
 
     @torch.inference_mode()

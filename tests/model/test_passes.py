@@ -14,6 +14,7 @@ from model.passes import Passes, Place, Reading
 from model.predict import Predictor, predict_windows
 from model.residuals import ResidualStore
 from tests.conftest import CHROM_SIZES
+from tests.model.conftest import PassCount
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
 from tracks.grid import BINS, FLANK, INPUT, WINDOW, window_start
@@ -120,6 +121,26 @@ def test_window_heads_follow_the_method(two_headed_folder: Path, fasta: Path, me
     slid = Predictor(load_model(two_headed_folder, ("window",), WINDOW // 7), genome, "cpu", method=method)
     per_bin = BINS // 7
     np.testing.assert_allclose(slid.window("chr20", 0)[3 * per_bin], whole[3 * per_bin], rtol=1e-5)
+
+
+def test_slid_seamless_windows_are_computed_once(two_headed_folder: Path, fasta: Path) -> None:
+    model = load_model(two_headed_folder, ("window",), WINDOW // 7)
+    predictor = Predictor(model, Genome(fasta), "cpu", method=Method(edges="seamless"))
+    predictor.window("chr20", 0)
+    unpadded = predictor.engine.residual_unpadded
+    counted = []
+    predictor.engine.residual_unpadded = lambda tower: counted.append(1) or unpadded(tower)  # type: ignore[func-returns-value,method-assign]
+    predictor.window("chr20", 3)
+    assert len(counted) == 3
+
+
+def test_overlapping_windows_share_their_passes(model: Model, genome: Genome) -> None:
+    ensemble = Ensemble.parse("rc+shift2+overlap4")
+    predictor = Predictor(model, genome, "cpu", method=Method(ensemble=ensemble))
+    predictor.window("chr1", 0)
+    passes = PassCount(predictor)
+    predictor.window("chr1", 1)
+    assert passes.since() == 6 * 4
 
 
 def test_each_method_has_its_own_windows(model: Model, genome: Genome, tmp_path: Path) -> None:
