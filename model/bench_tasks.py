@@ -19,7 +19,7 @@ from model.engine.make import make_engine
 from model.folder import load_trunk
 from model.timed_process import Timed, peak_memory, serve
 from model.trunk import ConvBlock, Trunk, TrunkConfig
-from tracks.grid import INPUT
+from tracks.grid import BINS, INPUT
 from tracks.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _window(
     engine = make_engine(loaded_trunk(model), place, precision)
     codes = random_codes(batch)
     probe = torch.nn.Conv1d(engine.folded.embed.weight.shape[0], PROBE_TRACKS, 1).to(place)
-    operations = engine.folded.operations(codes.shape[1]) + 2 * probe.weight.numel() * 896
+    operations = engine.folded.operations(codes.shape[1]) + 2 * probe.weight.numel() * BINS
 
     @torch.inference_mode()
     def run() -> torch.Tensor:

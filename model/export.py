@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.predict import predict_windows
-from tracks.bigwig_export import BigWigExport, ExportChrom, ExportHead
+from tracks.bigwig_export import BigWigExport, ExportChrom, ExportHead, total_windows
 from tracks.composition import MIN_KNOWN_BASES, known_bases
 from tracks.files import nearest_folder
 from tracks.grid import BIN, BINS, WINDOW, bin_count, window_start
 from tracks.regions import check_chrom
-from tracks.shards import Shard, ShardRecord, by_chrom, total_windows
+from tracks.shards import Shard, ShardRecord, by_chrom
 from tracks.stored_windows import whole_windows
 
 if TYPE_CHECKING:

@@ -177,10 +177,7 @@ class Predictor:
     def window(self, chrom: str, index: int, heads: Sequence[str] | None = None) -> np.ndarray:
         """Predict one grid window: float32 ``[896, tracks]`` in track units, of some heads in the model's order, by
         default all. See ``head_window`` for where it has no value."""
-        return self.window_of(self.inputs(chrom, index, heads))
-
-    def window_of(self, inputs: WindowInput) -> np.ndarray:
-        """Predict one grid window from what its heads read: float32 ``[896, tracks]``, as ``window`` gives it."""
+        inputs = self.inputs(chrom, index, heads)
         return np.concatenate([self.head_window(inputs, spec.name) for spec in inputs.heads], axis=1)
 
     def heads(self, names: Sequence[str] | None = None) -> tuple[HeadSpec, ...]:

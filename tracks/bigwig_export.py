@@ -75,7 +75,12 @@ class BigWigExport:
     @property
     def windows(self) -> int:
         """Windows of all chromosomes."""
-        return sum(window_count(chrom.length) for chrom in self.chroms)
+        return total_windows(self.chroms)
+
+
+def total_windows(chroms: Sequence[ExportChrom]) -> int:
+    """Return the windows of all chromosomes of an export."""
+    return sum(window_count(chrom.length) for chrom in chroms)
 
 
 def check_export(export: BigWigExport) -> None:

@@ -76,11 +76,6 @@ def shard_numbers(windows: np.ndarray, total: int, of: int) -> np.ndarray:
     return numbers
 
 
-def total_windows(chroms: Sequence[ExportChrom]) -> int:
-    """Return the windows of all chromosomes of an export."""
-    return sum(window_count(chrom.length) for chrom in chroms)
-
-
 def by_chrom(chroms: Sequence[ExportChrom], windows: np.ndarray) -> Iterator[tuple[ExportChrom, np.ndarray]]:
     """Yield each chromosome that any of some windows of an export, rising, lie in, with their places in it."""
     first = 0

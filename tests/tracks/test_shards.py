@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracks.bigwig_export import ExportChrom, ExportHead
+from tracks.bigwig_export import ExportChrom, ExportHead, total_windows
 from tracks.errors import TracksError, UsageError
 from tracks.grid import BINS, WINDOW
 from tracks.method import Ensemble, Method
@@ -23,7 +23,6 @@ from tracks.shards import (
     check_finished,
     read_records,
     shard_numbers,
-    total_windows,
 )
 from tracks.store import Store
 from tracks.store_admin import array_attributes
