@@ -92,8 +92,13 @@ def serving(site: Site, static: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     finally:
         stopping.set()
         made.task_dispatcher.shutdown(timeout=20)
-        made.close()
-        made.asyncore.close_all(made._map)
+
+        def close() -> None:
+            made.close()
+            made.asyncore.close_all(made._map)
+
+        # In the loop's own thread: its select must not find a descriptor that is closed meanwhile.
+        made.trigger.pull_trigger(close)
         thread.join(20)
     assert not thread.is_alive()
 
