@@ -54,6 +54,12 @@ class PassCount:
         return count
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Let a test draw the same numbers each time: a few draws in a thousand lie past the edge of a tolerance."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
     """Two chromosomes: 600,050 bases with 150 kb of N (window 2 has none of its own), and 100,000 bases."""
