@@ -20,6 +20,7 @@ from tracks.grid import BIN, BINS, WINDOW, bin_count, window_start
 from tracks.regions import check_chrom
 from tracks.shards import Shard, ShardRecord, by_chrom
 from tracks.stored_windows import whole_windows
+from tracks.window_summary import SUMMARY_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tracks.track import Track
 
 _DISK_BLOCK = 4096
-_SUMMARY_NUMBERS = 2 * (112 + 7 + 1)
+_SUMMARY_NUMBERS = 2 * sum(SUMMARY_PARTS)
 _ARRAY_BYTES = 12 * _DISK_BLOCK
 """What a chromosome takes in a store beside its windows: folders, and files that say what they are of."""
 _VALUE_BYTES: Mapping[Format, int] = {"bigwig": 8, "bedgraph": 48, "hdf5": 5}
@@ -258,7 +259,7 @@ def export_heads(model: Model, tracks: Sequence[Track]) -> tuple[ExportHead, ...
 
 
 def has_sequence(genome: Genome, chrom: str, index: int) -> bool:
-    """Say what ``Predictor.has_sequence`` says of a window, having read no more of it than needed."""
+    """Say whether any bin of a window has enough known bases to be predicted, having read no more than needed."""
     start = window_start(index)
     return any(
         (known_bases(genome.codes(chrom, first, first + _PEEK)) >= MIN_KNOWN_BASES).any()

@@ -70,6 +70,12 @@ class Model:
     trunk_digest: str
     stride: int = WINDOW
 
+    @property
+    def widest_context(self) -> int:
+        """Bases around a bin whose composition any head reads; 0 where none does."""
+        contexts = [spec.context for spec in self.heads if spec.context is not None]
+        return max((width for context in contexts for width in context.widths), default=0)
+
 
 def demo_model_folder() -> Path:
     """Return the folder of the model that ships with the package."""

@@ -90,13 +90,15 @@ class Predictor:
         self._known_windows: dict[tuple[Path, str, str], WindowStore] = {}
 
     @property
+    def source(self) -> dict[str, str]:
+        """Where its values are from, as files of them say."""
+        names = {"model": self.model.name, "model_digest": self.model.digest, "genome": self.genome.path.name}
+        return {**names, "method": self.method.key}
+
+    @property
     def batch(self) -> int:
         """Windows that pass the trunk at once; fewer than asked for where memory did not suffice."""
         return self._passes.batch
-
-    def has_sequence(self, chrom: str, index: int) -> bool:
-        """Say whether any bin of a window has enough known bases to be predicted."""
-        return not self._unknown(chrom, index).all()
 
     def _unknown(self, chrom: str, index: int) -> np.ndarray:
         unknown: np.ndarray = self._reader.counts.window(chrom, index)[:, 0] < MIN_KNOWN_BASES
@@ -243,7 +245,7 @@ class Predictor:
         expected = make_engine(trunk, torch.device("cpu"), "fp32")(codes)
         engine = make_engine(trunk, self.device, precision)
         names = [track.name for track in self.model.tracks]
-        check_engine(engine, expected, self._reader.without_context, codes, names)
+        check_engine(engine, precision, expected, self._reader.without_context, codes, names)
         return engine
 
     def _residual_windows(self, residuals: ResidualStore | None) -> Callable[[str], WindowResiduals] | None:

@@ -45,13 +45,11 @@ class ResidualStore:
         width: int,
         method_key: str,
         dtype: torch.dtype,
-        about: Mapping[str, Any] | None = None,
     ) -> WindowResiduals:
         """Return the streams of one chromosome, by its sequence's refget digest, under one trunk.
 
-        ``width``: channels of the stream; ``dtype``: its number format, that of the engine; ``about`` is kept beside
-        them for whoever looks. Raises UsageError for a method whose streams are not kept, TracksError when the folder
-        holds something else.
+        ``width``: channels of the stream; ``dtype``: its number format, that of the engine. Raises UsageError for a
+        method whose streams are not kept, TracksError when the folder holds something else.
         """
         if method_key not in _KEYS:
             raise UsageError(
@@ -61,7 +59,7 @@ class ResidualStore:
         # Not the name of a head's folder in the prediction store, so that the two may share a folder.
         folder = self.root / f"trunk-{trunk_digest[:_DIGEST_LETTERS]}" / method_key / sequence_digest
         key = {"digest": trunk_digest, "sequence": sequence_digest, "length": chrom_length, "method": method_key}
-        return WindowResiduals(folder, window_count(chrom_length), width, dtype, {**(about or {}), **key})
+        return WindowResiduals(folder, window_count(chrom_length), width, dtype, key)
 
 
 class WindowResiduals:

@@ -12,7 +12,6 @@ import errno
 import ipaddress
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -34,6 +33,7 @@ from tracks.errors import TracksError, UsageError
 from tracks.genome import demo_project
 from tracks.grid import WINDOW
 from tracks.method import REFERENCE, Method
+from tracks.parallel import allow_open_files
 from tracks.project import load_project
 from tracks.store import Store, default_store_folder
 
@@ -88,7 +88,8 @@ def serve(
     load_project(project)
     if model is not None and not (model / "model.json").is_file():
         raise UsageError(f"{model} is not a model folder: it has no model.json")
-    _allow_open_files()
+    # The store keeps a few files of each chromosome and head open.
+    allow_open_files(_OPEN_FILES)
     stopping = threading.Event()
     with _listening(host, port) as listener, _told_to_stop(stopping):
         address, number = listener.getsockname()[:2]
@@ -228,14 +229,6 @@ def _warm_up(site: Site) -> None:
     for tileset in site.tilesets.values():
         if not isinstance(tileset, PredictedTileset):
             tileset.tiles([f"{tileset.uid}.0.0"])
-
-
-def _allow_open_files() -> None:
-    # The store keeps a few files of each chromosome and head open; macOS allows 256 unless asked for more.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _has_browser() -> bool:

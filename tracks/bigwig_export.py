@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-import resource
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from tracks.errors import TracksError
 from tracks.export import Written, check_output, output_path
 from tracks.folder_lock import folder_lock
 from tracks.grid import bin_count, window_count
-from tracks.parallel import interrupts_held, start_worker
+from tracks.parallel import allow_open_files, interrupts_held, start_worker
 from tracks.renaming import rename_together, unfinished_names
 
 if TYPE_CHECKING:
@@ -250,7 +249,7 @@ def _groups(export: BigWigExport, processes: int) -> list[tuple[Member, ...]]:
 def _work(job: Job, groups: Sequence[tuple[Member, ...]], shared: Any, worker: int, results: Connection) -> None:
     """Be a worker: write groups one after the other, and send what was written, or what went wrong, at the end."""
     start_worker()
-    _open_many()
+    allow_open_files(2 * _OPEN_TRACKS + 64)
 
     def told(bins: int) -> None:
         shared[1 + worker] += bins
@@ -261,12 +260,3 @@ def _work(job: Job, groups: Sequence[tuple[Member, ...]], shared: Any, worker: i
         results.send(str(error))
     except Exception as error:  # what nobody thought of must be said too, and in one line
         results.send(f"bigWigs cannot be written: {type(error).__name__}: {error}")
-
-
-def _open_many() -> None:
-    """See that files of a group may be open at once; some systems let a process open 256 unless it asks for more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * _OPEN_TRACKS + 64
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

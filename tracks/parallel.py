@@ -1,9 +1,10 @@
-"""Work in several processes, its results in order."""
+"""Work in several processes, its results in order; and what a process may use of the machine."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from collections import deque
@@ -92,3 +93,11 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def allow_open_files(count: int) -> None:
+    """See that this process may have so many files open, as far as the system lets it; some allow 256 unless asked."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(hard, count)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from model.engine.convolution import ConvolutionEngine
-from model.engine.winograd import WinogradEngine
 from tracks.errors import TracksError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import torch
 
     from model.engine.base import TrunkEngine
     from tracks.method import Precision
@@ -85,17 +84,17 @@ def _over(difference: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def check_engine(
     engine: TrunkEngine,
+    precision: Precision,
     expected: torch.Tensor,
     read_heads: Callable[[torch.Tensor], np.ndarray],
     codes: torch.Tensor,
     tracks: Sequence[str] = (),
 ) -> Agreement:
-    """Pass base codes ``[1, 131072]`` through an engine, let ``read_heads`` turn its embedding and the reference's,
-    ``expected``, into labels ``[bins, tracks]``, and return how they agree.
+    """Pass base codes ``[1, 131072]`` through the engine of a precision, let ``read_heads`` turn its embedding and the
+    reference's, ``expected``, into labels ``[bins, tracks]``, and return how they agree.
 
     Raises TracksError, naming the worst track, where they differ by more than ``TOLERANCE`` allows.
     """
-    precision = _precision(engine)
     found = agreement(read_heads(expected), read_heads(engine(codes)))
     allowed = TOLERANCE[precision]
     excess = np.maximum(found.largest / allowed.largest, found.mean / allowed.mean)
@@ -111,11 +110,3 @@ def check_engine(
             f"{allowed.largest:g}, r {allowed.r:g}); use {instead}"
         )
     return found
-
-
-def _precision(engine: TrunkEngine) -> Precision:
-    if isinstance(engine, WinogradEngine):
-        return "winograd"
-    if isinstance(engine, ConvolutionEngine):
-        return "bf16" if engine.dtype == torch.bfloat16 else "fp32"
-    return "int8"

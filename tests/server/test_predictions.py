@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from model.export import has_sequence
 from model.folder import load_model
 from model.predict import Predictor
 from server.jobs import JobState
@@ -342,12 +343,11 @@ def test_it_stops_in_the_middle(make: Make, recorder: Recorder, waiting_site: Si
 def test_the_sequence_map_agrees_with_the_bases(waiting_site: Site) -> None:
     sequence = SequenceMap(waiting_site.genome)
     sequence.count()
-    predictor = Predictor(waiting_site.model, waiting_site.genome)
     for chrom, length in waiting_site.genome.chrom_sizes.items():
         codes = waiting_site.genome.codes(chrom, 0, bin_count(length) * BIN)
         enough = (codes != N).reshape(-1, BIN).sum(axis=1) >= BIN // 2
         np.testing.assert_array_equal(sequence.has_sequence(chrom, 0, bin_count(length)), enough)
-        windows = [predictor.has_sequence(chrom, index) for index in range(window_count(length))]
+        windows = [has_sequence(waiting_site.genome, chrom, index) for index in range(window_count(length))]
         assert sequence.windows(chrom).tolist() == windows
         for parts in (1, 7, 896):
             assert sequence.counts(chrom, range(window_count(length)), parts).sum() == enough.sum()

@@ -89,9 +89,7 @@ def predict_chromosomes(
             else:
                 with alone(wanted.out, tracks, wanted.form):
                     written = _write_otherwise(export, tracks, wanted, shown.update)
-    contexts = [spec.context for spec in predictor.model.heads if spec.context is not None]
-    widest = max((width for context in contexts for width in context.widths), default=0)
-    say_missing(written, export.bins_without_sequence(), widest)
+    say_missing(written, export.bins_without_sequence(), predictor.model.widest_context)
     say_written(written, wanted.out, started)
     say_viewing(written)
 
@@ -106,17 +104,14 @@ def _write_otherwise(
 
     predictor, store = export.predictor, export.store
     whole = [Region(chrom.name, 0, chrom.length) for chrom in export.chroms]
-    model, genome = predictor.model, predictor.genome
-    source = {"model": model.name, "model_digest": model.digest, "genome": genome.path.name}
-    source |= {"method": predictor.method.key}
     return write_tracks(
         wanted.out,
         lambda: predict(predictor, whole, store, progress),
         tracks,
-        genome.chrom_sizes,
+        predictor.genome.chrom_sizes,
         wanted.form,
         wanted.overwrite,
-        source,
+        predictor.source,
     )
 
 

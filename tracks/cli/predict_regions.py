@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from model.predict import Predictor
     from tracks.export import Format
+    from tracks.genome import Genome
     from tracks.regions import Region
     from tracks.store import Store
     from tracks.track import Track
@@ -33,9 +34,8 @@ def predict_regions(
     from tracks.cli.progress import bar
     from tracks.export import write_tracks
 
-    genome, model = predictor.genome, predictor.model
     _say_known(predictor, regions, store)
-    missing = _Missing(predictor)
+    missing = _Missing(predictor.genome)
     with bar("predicting") as shown:
         # The first pass fills the store; each file is then written by reading the store window by window, so
         # that memory does not grow with the regions.
@@ -46,17 +46,12 @@ def predict_regions(
             out,
             lambda: predict(predictor, regions, store, shown.update),
             tracks,
-            genome.chrom_sizes,
+            predictor.genome.chrom_sizes,
             form,
             overwrite,
-            {
-                "model": model.name,
-                "model_digest": model.digest,
-                "genome": genome.path.name,
-                "method": predictor.method.key,
-            },
+            predictor.source,
         )
-    say_missing(written, missing.without_sequence, missing.widest)
+    say_missing(written, missing.without_sequence, predictor.model.widest_context)
     say_written(written, out, started)
 
 
@@ -77,12 +72,10 @@ def _say_known(predictor: Predictor, regions: Sequence[Region], store: Store) ->
 
 
 class _Missing:
-    """Counts the bins without a value by what they lack: sequence of their own, or enough of it around."""
+    """Counts the bins that have no value for want of sequence of their own."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._genome = predictor.genome
-        contexts = [spec.context for spec in predictor.model.heads if spec.context is not None]
-        self.widest = max((width for context in contexts for width in context.widths), default=0)
+    def __init__(self, genome: Genome) -> None:
+        self._genome = genome
         self.without_sequence = 0
 
     def add(self, piece: TrackData) -> None:

@@ -79,8 +79,8 @@ def _heads(tracks: int = 3) -> Callable[[torch.Tensor], np.ndarray]:
 def test_engines_that_agree_pass_and_tell_how_well() -> None:
     folded, codes = fold(random_trunk()), random_codes(1, 64)
     reference = ConvolutionEngine(folded, CPU)
-    winograd = check_engine(WinogradEngine(folded, CPU), reference(codes), _heads(), codes)
-    half = check_engine(ConvolutionEngine(folded, CPU, torch.bfloat16), reference(codes), _heads(), codes)
+    winograd = check_engine(WinogradEngine(folded, CPU), "winograd", reference(codes), _heads(), codes)
+    half = check_engine(ConvolutionEngine(folded, CPU, torch.bfloat16), "bf16", reference(codes), _heads(), codes)
     assert 0 < winograd.largest.max() < 1e-4 < half.largest.max() < TOLERANCE["bf16"].largest
 
 
@@ -106,7 +106,7 @@ def test_one_wrong_bin_is_found_and_its_track_named(where: int) -> None:
     engine = _damaged(ConvolutionEngine(folded, CPU, torch.bfloat16), damage)
     expected = r"^bf16 on this machine differs from fp32 on track 'LAD' by .* at most, r .*; use --precision fp32$"
     with pytest.raises(TracksError, match=expected) as caught:
-        check_engine(engine, ConvolutionEngine(folded, CPU)(codes), read, codes, ("CpG", "gene", "LAD"))
+        check_engine(engine, "bf16", ConvolutionEngine(folded, CPU)(codes), read, codes, ("CpG", "gene", "LAD"))
     assert "\n" not in str(caught.value)
 
 
@@ -114,7 +114,7 @@ def test_not_a_number_is_beyond_any_tolerance() -> None:
     folded, codes = fold(random_trunk()), random_codes(1, 64)
     engine = _damaged(WinogradEngine(folded, CPU), lambda embedding: embedding * torch.nan)
     with pytest.raises(TracksError, match="winograd on this machine differs from fp32 on track 1 of 3 by inf"):
-        check_engine(engine, ConvolutionEngine(folded, CPU)(codes), _heads(), codes)
+        check_engine(engine, "winograd", ConvolutionEngine(folded, CPU)(codes), _heads(), codes)
 
 
 def test_winograd_is_held_to_float32() -> None:
@@ -124,7 +124,7 @@ def test_winograd_is_held_to_float32() -> None:
     half = ConvolutionEngine(folded, CPU, torch.bfloat16)
     engine.tower = lambda codes: half.tower(codes).float()  # type: ignore[method-assign]
     with pytest.raises(TracksError, match="winograd on this machine differs"):
-        check_engine(engine, ConvolutionEngine(folded, CPU)(codes), _heads(), codes)
+        check_engine(engine, "winograd", ConvolutionEngine(folded, CPU)(codes), _heads(), codes)
 
 
 def test_the_wrong_gelu_is_found() -> None:
@@ -132,4 +132,4 @@ def test_the_wrong_gelu_is_found() -> None:
     engine = ConvolutionEngine(folded, CPU)
     engine.activate = activation("erf", CPU)
     with pytest.raises(TracksError, match=r"fp32 on this machine differs .*; use --device cpu"):
-        check_engine(engine, ConvolutionEngine(folded, CPU)(codes), _heads(), codes)
+        check_engine(engine, "fp32", ConvolutionEngine(folded, CPU)(codes), _heads(), codes)
