@@ -87,6 +87,35 @@ def test_seven_windows_hold_each_other_up_in_nothing(
             assert page not in first
 
 
+@pytest.mark.parametrize("means", KINDS)
+def test_places_that_become_free_at_once_are_both_taken(
+    browser: Browser, origin: str, server: Serving, means: str
+) -> None:
+    with opened(browser, origin, server) as shown:
+        context = shown.page.context
+        context.add_init_script(KINDS[means])
+        shown.page.reload()
+        pages = [shown.page, *(context.new_page() for _ in range(4))]
+        for page in pages[1:]:
+            page.goto(f"{origin}/plain.html")
+        for page in pages:
+            page.evaluate(f"void {connection(server)}")
+        first = wait_streaming(pages, server, 2)
+        left = [page for page in pages if page not in first]
+        # One page tells both that nobody sees them, so that no time passes between.
+        for page in first:
+            page.evaluate(
+                """new BroadcastChannel("test").onmessage = () => {
+                    Object.defineProperty(document, "hidden", {value: true, configurable: true});
+                    document.dispatchEvent(new Event("visibilitychange"));
+                };"""
+            )
+        left[0].evaluate("void new BroadcastChannel('test').postMessage('hide')")
+        started = time.monotonic()
+        wait_streaming(left, server, 2)
+        assert time.monotonic() - started < 5, "they waited until they would have asked again anyway"
+
+
 def submit(server: Serving, start: int, end: int) -> dict[str, Any]:
     body = json.dumps({"region": f"chr22:{start}-{end}"}).encode()
     request = urllib.request.Request(

@@ -119,8 +119,11 @@ class AgreedPlaces implements Places {
   }
 
   private hear({ kind, from, to }: Message): void {
-    if (kind === "free") this.freed?.();
-    else if (kind === "ask") {
+    if (kind === "free") {
+      // Whoever is asking just now has counted the place as taken, and is not waiting for this yet.
+      this.others.delete(from);
+      this.freed?.();
+    } else if (kind === "ask") {
       // Of pages that ask at one time, the one of the lower name comes first.
       if (this.state === "holding" || (this.state === "asking" && this.id < from)) this.say("taken", from);
       else if (this.state === "asking") this.others.add(from);
