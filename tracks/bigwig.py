@@ -9,7 +9,8 @@ import numpy as np
 import pybigtools
 import pyBigWig
 
-from tracks.bigwig_writer import MAGIC, BigWigWriter
+from tracks.bigwig_format import MAGIC
+from tracks.bigwig_writer import BigWigWriter
 from tracks.binning import bin_sums
 from tracks.errors import TracksError, UsageError
 from tracks.files import written_beside

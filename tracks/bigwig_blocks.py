@@ -10,10 +10,10 @@ import numpy as np
 
 HEADER = struct.Struct("<IIIIIBBH")
 """What a block of values begins with."""
-_GRAPH, _VARIABLE, _FIXED = 1, 2, 3
+GRAPH, VARIABLE, _FIXED = 1, 2, 3
 
-_GRAPH_ROW = np.dtype([("start", "<u4"), ("end", "<u4"), ("value", "<f4")])
-_VARIABLE_ROW = np.dtype([("start", "<u4"), ("value", "<f4")])
+GRAPH_ROW = np.dtype([("start", "<u4"), ("end", "<u4"), ("value", "<f4")])
+VARIABLE_ROW = np.dtype([("start", "<u4"), ("value", "<f4")])
 
 FAST, STORED = 1, 0
 """Levels of compression. Level 6 takes longer and saves nothing on rows of numbers like these."""
@@ -82,13 +82,13 @@ def write_values(
                 for_values = FAST if len(zlib.compress(content, FAST)) < _WORTHWHILE * len(content) else STORED
             level = for_values
         elif of_one_length:
-            kind, step = _VARIABLE, 0
-            packed = np.empty(last - first, _VARIABLE_ROW)
+            kind, step = VARIABLE, 0
+            packed = np.empty(last - first, VARIABLE_ROW)
             packed["start"], packed["value"] = starts[part], values[part]
             content = packed.tobytes()
         else:
-            kind, step, span = _GRAPH, 0, 0
-            packed = np.empty(last - first, _GRAPH_ROW)
+            kind, step, span = GRAPH, 0, 0
+            packed = np.empty(last - first, GRAPH_ROW)
             packed["start"], packed["end"], packed["value"] = starts[part], ends[part], values[part]
             content = packed.tobytes()
         header = HEADER.pack(chrom, start, end, step, span, kind, 0, last - first)

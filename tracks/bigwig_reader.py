@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from tracks.bigwig_writer import MAGIC
+from tracks.bigwig_format import MAGIC
 from tracks.errors import TracksError, UsageError
 from tracks.regions import check_chrom
 from tracks.runs import Runs

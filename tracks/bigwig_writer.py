@@ -16,40 +16,29 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from tracks.bigwig_blocks import HEADER, BlockFile, Blocks, write_values
+from tracks.bigwig_format import FILE_HEADER, MAGIC, SUMMARY, ZOOM_HEADER, block_index, chrom_tree
 from tracks.bigwig_zoom import RECORD_BYTES, Zoom, summarise
 from tracks.grid import BIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
-
-MAGIC = 0x888FFC26
 
 BIN_ZOOM = 10 * BIN
 """Bases of a record of the finest zoom level where values are those of bins."""
 BASE_ZOOM = 160
 """The same where values are those of single bases."""
 
-_CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
 _ROWS = 1024
 """Most rows in one compressed block."""
 _HELD_BLOCKS = 32
 """Blocks of values that are put together before they are summed and written, because each time has its price."""
-_CHILDREN = 256
-"""Most children of one node of a tree."""
 _LEVELS = 10
 _BUFFERED = 1 << 15
 """Bytes that wait to be written to a file."""
-_HEADER = struct.Struct("<IHHQQQHHQQIQ")
-_ZOOM_HEADER = struct.Struct("<IIQQ")
-_SUMMARY = struct.Struct("<Qdddd")
 _BUFFER = max(HEADER.size + 12 * _ROWS, RECORD_BYTES * _ROWS)
 """Most bytes in one block before compression."""
-
-_SPAN = [(name, "<u4") for name in ("chrom", "start", "last_chrom", "end")]
-_INDEX_ROW = np.dtype([*_SPAN, ("at", "<u8"), ("size", "<u8")])
-_INDEX_NODE = np.dtype([*_SPAN, ("at", "<u8")])
 
 
 def cut(starts: np.ndarray, ends: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,10 +69,10 @@ class BigWigWriter:
         self._values, self._count = np.empty(held, np.float32), 0
         self._bases, self._least, self._most, self._sum, self._squares = 0.0, np.inf, -np.inf, 0.0, 0.0
         self._file = path.open("wb", buffering=_BUFFERED)
-        zooms = range(_HEADER.size, _HEADER.size + _LEVELS * _ZOOM_HEADER.size)
-        self._summary_at, self._chroms_at = zooms.stop, zooms.stop + _SUMMARY.size
+        zooms = range(FILE_HEADER.size, FILE_HEADER.size + _LEVELS * ZOOM_HEADER.size)
+        self._summary_at, self._chroms_at = zooms.stop, zooms.stop + SUMMARY.size
         self._file.write(bytes(self._chroms_at))
-        self._file.write(_chrom_tree(chrom_sizes, self._chroms_at))
+        self._file.write(chrom_tree(chrom_sizes, self._chroms_at))
         self._data_at = self._file.tell()
         self._file.write(bytes(8))
         self._data = Blocks(BlockFile(self._file))
@@ -149,7 +138,7 @@ class BigWigWriter:
         self._end_chrom()
         data = self._data.places()
         index_at = self._file.tell()
-        self._file.write(_index(data, index_at))
+        self._file.write(block_index(data, index_at, _ROWS))
         zooms = []
         for zoom in self._worthwhile(data):
             data_at = self._file.tell()
@@ -160,17 +149,17 @@ class BigWigWriter:
                 place["at"] = self._file.tell()
                 self._file.write(self._spool.read(int(place["size"])))
             zooms.append((zoom.size, 0, data_at, self._file.tell()))
-            self._file.write(_index(places, self._file.tell()))
+            self._file.write(block_index(places, self._file.tell(), _ROWS))
         self._file.write(struct.pack("<I", MAGIC))
         self._file.seek(self._data_at)
         self._file.write(struct.pack("<Q", len(data)))
         self._file.seek(0)
         parts = (self._chroms_at, self._data_at, index_at)
-        self._file.write(_HEADER.pack(MAGIC, 4, len(zooms), *parts, 0, 0, 0, self._summary_at, _BUFFER, 0))
+        self._file.write(FILE_HEADER.pack(MAGIC, 4, len(zooms), *parts, 0, 0, 0, self._summary_at, _BUFFER, 0))
         for entry in zooms:
-            self._file.write(_ZOOM_HEADER.pack(*entry))
+            self._file.write(ZOOM_HEADER.pack(*entry))
         self._file.seek(self._summary_at)
-        self._file.write(_SUMMARY.pack(int(self._bases), self._least, self._most, self._sum, self._squares))
+        self._file.write(SUMMARY.pack(int(self._bases), self._least, self._most, self._sum, self._squares))
         self._file.close()
         self.abandon()
 
@@ -203,56 +192,3 @@ class BigWigWriter:
                 self.close()
         finally:
             self.abandon()
-
-
-def _chrom_tree(chrom_sizes: Mapping[str, int], at: int) -> bytes:
-    """The B+ tree of chromosome names: keys in the order of their bytes, with their number and length."""
-    width = max(len(chrom.encode()) for chrom in chrom_sizes)
-    leaf = np.dtype([("key", f"S{width}"), ("id", "<u4"), ("length", "<u4")])
-    node = np.dtype([("key", f"S{width}"), ("child", "<u8")])
-    items = sorted((chrom.encode(), at, length) for at, (chrom, length) in enumerate(chrom_sizes.items()))
-    block = min(len(items), _CHILDREN)
-    header = struct.pack("<IIIIQQ", _CHROM_MAGIC, block, width, 8, len(items), 0)
-    return header + _tree(np.array(items, leaf), at + len(header), lambda rows, child: (rows["key"][0], child), node)
-
-
-def _index(places: np.ndarray, at: int) -> bytes:
-    """The R tree of blocks: the span and place of each (``PLACE``)."""
-    rows = np.empty(len(places), _INDEX_ROW)
-    for name in ("chrom", "start", "end", "at", "size"):
-        rows[name] = places[name]
-    rows["last_chrom"] = places["chrom"]
-    span = (rows[0]["chrom"], rows[0]["start"], rows[-1]["last_chrom"], rows[-1]["end"])
-    header = struct.pack("<IIQIIIIQII", _INDEX_MAGIC, _CHILDREN, len(rows), *span, at, _ROWS, 0)
-
-    def parent(rows: np.ndarray, child: int) -> tuple[int, ...]:
-        return (*rows[0].tolist()[:2], *rows[-1].tolist()[2:4], child)
-
-    return header + _tree(rows, at + len(header), parent, _INDEX_NODE)
-
-
-def _tree(
-    leaves: np.ndarray, at: int, parent: Callable[[np.ndarray, int], tuple[object, ...]], node: np.dtype
-) -> bytes:
-    """Lay a search tree out from ``at`` on, its root first: nodes of up to 256 rows, each 4 bytes and its rows.
-
-    ``parent(rows, place)`` is the row, of type ``node``, that points to a node of those rows.
-    """
-    levels = [leaves]
-    while len(levels[0]) > _CHILDREN:
-        count = -(-len(levels[0]) // _CHILDREN)
-        levels.insert(0, np.zeros(count, node))
-    # Where each level starts is known from the sizes of those above it; then rows are filled from the leaves up.
-    sizes = [-(-len(level) // _CHILDREN) * 4 + level.nbytes for level in levels]
-    for depth in range(len(levels) - 1, 0, -1):
-        level, place = levels[depth], at + sum(sizes[:depth])
-        for up, first in enumerate(range(0, len(level), _CHILDREN)):
-            rows = level[first : first + _CHILDREN]
-            levels[depth - 1][up] = parent(rows, place)
-            place += 4 + rows.nbytes
-    return b"".join(
-        struct.pack("<BBH", level is leaves, 0, len(level[first : first + _CHILDREN]))
-        + level[first : first + _CHILDREN].tobytes()
-        for level in levels
-        for first in range(0, len(level), _CHILDREN)
-    )

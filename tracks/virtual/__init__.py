@@ -1,0 +1,7 @@
+"""Bigwigs whose bytes are made when they are asked for: the layout, what is in it, and how it is read."""
+
+from tracks.virtual.layout import JBROWSE_SLOT, SLOT, TIGHT, Layout, lay_out
+from tracks.virtual.values import Totals, Values
+from tracks.virtual.virtual_bigwig import VirtualBigWig
+
+__all__ = ["JBROWSE_SLOT", "SLOT", "TIGHT", "Layout", "Totals", "Values", "VirtualBigWig", "lay_out"]
