@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KEY_LETTERS = 32
 """Letters of a head's digest in the name of its folder."""
-SUMMARY = "summary"
+SUMMARY = "summaries"
 
 
 def default_store_folder() -> Path:
@@ -139,7 +139,7 @@ class WindowStore(WindowArray):
         return self._summaries.known()
 
     def summary(self, parts: int) -> Summary:
-        """Return sums and counts of all windows in ``parts`` a window, one of ``SUMMARY_PARTS``: 112, 7 or 1.
+        """Return what all windows come to in ``parts`` a window, one of ``SUMMARY_PARTS``: 112, 7 or 1.
 
         They are live: what is written later, by any process, shows up in them.
         """

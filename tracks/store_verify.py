@@ -18,7 +18,7 @@ from tracks.grid import BINS
 from tracks.store import SUMMARY, WindowStore
 from tracks.store_admin import array_attributes, array_shape, holdings, precision_folders
 from tracks.window_array import PARTIAL, WindowArray, put_file
-from tracks.window_summary import MAKING, SummaryFiles, remove_folder, summarise
+from tracks.window_summary import MAKING, Summary, SummaryFiles, remove_folder, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,11 +158,14 @@ def _window_problem(store: WindowStore, files: SummaryFiles | None, index: int) 
         return "it has no summaries" if values is not None else "it has summaries and is not there"
     if values is None:
         return None
-    for parts, (sums, counts) in summarise(values).items():
-        found = files.array(str(parts))[index]
+    for parts, right in summarise(values).items():
+        found = Summary(*files.array(str(parts))[index])
         # Two processes may have computed it at once, and a GPU need not round twice alike.
-        off = 1e-5 * max(1.0, float(np.abs(sums).max()))
-        if not (np.array_equal(found[1], counts) and np.allclose(found[0], sums, rtol=1e-5, atol=off)):
+        alike = all(
+            np.allclose(has, wants, rtol=1e-5, atol=1e-5 * max(1.0, float(np.abs(wants).max())))
+            for has, wants in zip(found.columns, right.columns, strict=True)
+        )
+        if not (alike and np.array_equal(found.counts, right.counts)):
             return "its summaries are of other values"
     return None
 

@@ -7,6 +7,7 @@ of one uncompressed chunk, written in place: every window has its own bytes, so 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import threading
@@ -38,22 +39,41 @@ _LOOK_AGAIN = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Sums over the bins that have a value, and how many those are: float32 ``[windows, parts, tracks]`` each, read
-    only. Zero where a window is not known. What other processes write may show up in them at any time."""
+    """What the bins of each part come to: their sum, how many have a value, the sum of their squares, and the least and
+    the most of them. Float32 ``[..., parts, tracks]`` each, zero where nothing has a value. A store's, of all windows,
+    are read only, and what other processes write may show up in them at any time."""
 
     sums: np.ndarray
     counts: np.ndarray
+    squares: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+
+    @property
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """All of them, as the files have them."""
+        return self.sums, self.counts, self.squares, self.least, self.most
 
 
-def summarise(values: np.ndarray) -> dict[int, np.ndarray]:
-    """Return sums and counts of one window's bins, float32 ``[896, tracks]`` with NaN: float32 ``[2, parts, tracks]``
-    for each of ``SUMMARY_PARTS``. Sums are added in float64."""
+_STATISTICS = len(dataclasses.fields(Summary))
+
+
+def summarise(values: np.ndarray) -> dict[int, Summary]:
+    """Return what one window's bins come to, float32 ``[896, tracks]`` with NaN, in each of ``SUMMARY_PARTS``:
+    float32 ``[parts, tracks]``. Sums are added in float64."""
     there = ~np.isnan(values)
-    both = np.stack([np.where(there, values, 0), there]).astype(np.float64)
+    exact = np.where(there, values, 0).astype(np.float64)
+    added = np.stack([exact, there, exact * exact])
+    least, most = np.where(there, values, np.inf), np.where(there, values, -np.inf)
     summaries = {}
     for parts in SUMMARY_PARTS:  # each from the finer one before
-        both = both.reshape(2, parts, both.shape[1] // parts, -1).sum(axis=2)
-        summaries[parts] = both.astype(np.float32)
+        added = added.reshape(3, parts, added.shape[1] // parts, -1).sum(axis=2)
+        least = least.reshape(parts, least.shape[0] // parts, -1).min(axis=1)
+        most = most.reshape(parts, most.shape[0] // parts, -1).max(axis=1)
+        some = added[1] > 0
+        with np.errstate(over="ignore"):  # squares of huge values
+            columns = (*added, np.where(some, least, 0), np.where(some, most, 0))
+            summaries[parts] = Summary(*(column.astype(np.float32) for column in columns))
     return summaries
 
 
@@ -65,7 +85,7 @@ class _Layout:
     tracks: int
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return (self.windows,) if name == "known" else (self.windows, 2, int(name), self.tracks)
+        return (self.windows,) if name == "known" else (self.windows, _STATISTICS, int(name), self.tracks)
 
     def dtype(self, name: str) -> np.dtype:
         return np.dtype(np.uint8 if name == "known" else "<f4")
@@ -97,8 +117,8 @@ class SummaryFiles:
         self._mapped: dict[str, np.ndarray] = {}
 
     def array(self, name: str) -> np.ndarray:
-        """Return one of ``NAMES``, read only: ``known`` uint8 ``[windows]``, others float32 ``[windows, 2, parts,
-        tracks]``."""
+        """Return one of ``NAMES``, read only: ``known`` uint8 ``[windows]``, others float32 ``[windows, 5, parts,
+        tracks]``, as ``Summary`` has them."""
         shape, dtype = self.layout.shape(name), self.layout.dtype(name)
         if self.layout.windows < _MAPPED_WINDOWS:
             small = np.fromfile(summary_file(self.folder, name), dtype).reshape(shape)
@@ -167,9 +187,8 @@ class WindowSummaries:
         return bool(self._array("known")[index])
 
     def summary(self, parts: int) -> Summary:
-        """Return the sums and counts of all windows in ``parts``, one of ``SUMMARY_PARTS``."""
-        both = self._array(str(parts))
-        return Summary(both[:, 0], both[:, 1])
+        """Return what all windows come to in ``parts``, one of ``SUMMARY_PARTS``."""
+        return Summary(*self._array(str(parts)).swapaxes(0, 1))
 
     def _array(self, name: str) -> np.ndarray:
         for _ in range(2):  # once more where the files were removed just now
@@ -207,7 +226,7 @@ class WindowSummaries:
 
     def _put(self, now: SummaryFiles | _Memory, index: int, values: np.ndarray) -> None:
         for parts, summary in summarise(values).items():
-            now.put(str(parts), index, summary)
+            now.put(str(parts), index, np.stack(summary.columns))
         now.put("known", index, 1)
 
     def _current(self) -> SummaryFiles | _Memory | None:

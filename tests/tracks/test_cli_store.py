@@ -17,7 +17,7 @@ from click.testing import Result
 from tests.conftest import command_line, run_command
 from tracks import store_verify
 from tracks.grid import BINS, WINDOW
-from tracks.store import Store, WindowStore
+from tracks.store import SUMMARY, Store, WindowStore
 from tracks.store_admin import holdings
 from tracks.window_summary import summary_file
 
@@ -209,12 +209,12 @@ def _flip(windows: WindowStore) -> str:
 
 
 def _lose_summaries(windows: WindowStore) -> str:
-    summary_file(windows.folder / "summary", "7").unlink()
+    summary_file(windows.folder / SUMMARY, "7").unlink()
     return "its summaries are missing or damaged"
 
 
 def _unflag(windows: WindowStore) -> str:
-    flags = summary_file(windows.folder / "summary", "known")
+    flags = summary_file(windows.folder / SUMMARY, "known")
     flags.write_bytes(b"\0" + flags.read_bytes()[1:])
     return "window 0: it has no summaries"
 
@@ -225,7 +225,7 @@ def _remove_window(windows: WindowStore) -> str:
 
 
 def _wrong_sums(windows: WindowStore) -> str:
-    path = summary_file(windows.folder / "summary", "112")
+    path = summary_file(windows.folder / SUMMARY, "112")
     path.write_bytes(b"\0" * 4 + path.read_bytes()[4:])
     return "window 0: its summaries are of other values"
 

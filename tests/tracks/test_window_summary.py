@@ -18,8 +18,8 @@ from hypothesis.extra.numpy import arrays
 
 from tests.conftest import bound_by_permissions
 from tracks.grid import BINS, WINDOW
-from tracks.store import Store, WindowStore
-from tracks.window_summary import SUMMARY_PARTS, summarise, summary_file
+from tracks.store import SUMMARY, Store, WindowStore
+from tracks.window_summary import SUMMARY_PARTS, Summary, summarise, summary_file
 
 RNG = np.random.default_rng(1)
 COUNTS = [6, 200]
@@ -37,10 +37,22 @@ def a_window() -> np.ndarray:
     return values
 
 
-def expected(values: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sums and counts by numpy's own functions that know NaN, in float64."""
+def expected(values: np.ndarray, parts: int) -> Summary:
+    """Summaries by numpy's own functions that know NaN, in float64."""
     bins = values.astype(np.float64).reshape(parts, -1, values.shape[1])
-    return np.nansum(bins, axis=1), np.isfinite(bins).sum(axis=1)
+    counts = np.isfinite(bins).sum(axis=1)
+    none = counts == 0
+    filled = np.where(none[:, None], 0, bins)
+    least, most = np.nanmin(filled, axis=1), np.nanmax(filled, axis=1)
+    return Summary(np.nansum(bins, axis=1), counts, np.nansum(bins**2, axis=1), least, most)
+
+
+def assert_alike(found: Summary, right: Summary) -> None:
+    np.testing.assert_array_equal(found.counts, right.counts)
+    np.testing.assert_array_equal(found.least, right.least)
+    np.testing.assert_array_equal(found.most, right.most)
+    for has, wants in ((found.sums, right.sums), (found.squares, right.squares)):
+        np.testing.assert_allclose(has, wants, rtol=1e-6, atol=1e-6 * max(1, np.abs(wants).max()))
 
 
 def assert_summarised(store: WindowStore, known: dict[int, np.ndarray]) -> None:
@@ -49,9 +61,8 @@ def assert_summarised(store: WindowStore, known: dict[int, np.ndarray]) -> None:
         found = store.summary(parts)
         assert found.sums.shape == found.counts.shape == (store.windows, parts, 3)
         for index in range(store.windows):
-            sums, counts = expected(known.get(index, np.full((BINS, 3), np.nan)), parts)
-            np.testing.assert_array_equal(found.counts[index], counts)
-            np.testing.assert_allclose(found.sums[index], sums, rtol=1e-6, atol=1e-3)
+            of_window = Summary(*(each[index] for each in found.columns))
+            assert_alike(of_window, expected(known.get(index, np.full((BINS, 3), np.nan)), parts))
 
 
 @settings(max_examples=60)
@@ -65,11 +76,9 @@ def assert_summarised(store: WindowStore, known: dict[int, np.ndarray]) -> None:
 )
 def test_summaries_are_those_of_a_float64_computation(values: np.ndarray) -> None:
     assert list(summarise(values)) == list(SUMMARY_PARTS)
-    for parts, (sums, counts) in summarise(values).items():
-        right, there = expected(values, parts)
-        np.testing.assert_array_equal(counts, there)
-        np.testing.assert_allclose(sums, right, rtol=1e-6, atol=1e-6 * max(1, np.abs(right).max()))
-        assert sums.dtype == counts.dtype == np.float32
+    for parts, found in summarise(values).items():
+        assert_alike(found, expected(values, parts))
+        assert {column.dtype for column in found.columns} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -97,11 +106,11 @@ def test_any_zarr_reader_opens_them(tmp_path: Path) -> None:
     values = a_window()
     store.write(2, values)
     for parts in SUMMARY_PARTS:
-        array = np.asarray(zarr.open_array(store.folder / "summary" / str(parts), mode="r")[:])
+        array = np.asarray(zarr.open_array(store.folder / SUMMARY / str(parts), mode="r")[:])
         np.testing.assert_array_equal(array[:, 0], store.summary(parts).sums)
         np.testing.assert_array_equal(array[:, 1], store.summary(parts).counts)
-        np.testing.assert_array_equal(array[2], summarise(values)[parts])
-    flags = np.asarray(zarr.open_array(store.folder / "summary" / "known", mode="r")[:])
+        np.testing.assert_array_equal(array[2], summarise(values)[parts].columns)
+    flags = np.asarray(zarr.open_array(store.folder / SUMMARY / "known", mode="r")[:])
     np.testing.assert_array_equal(flags, store.known())
 
 
@@ -153,9 +162,9 @@ def test_what_is_lost_is_made_again(tmp_path: Path, count: int, lose: object) ->
     known = {index: a_window() for index in (1, 3)}
     for index, values in known.items():
         opened(tmp_path, count).write(index, values)
-    lose(opened(tmp_path, count).folder / "summary")
+    lose(opened(tmp_path, count).folder / SUMMARY)
     assert_summarised(opened(tmp_path, count), known)
-    assert sorted(path.name for path in opened(tmp_path, count).folder.iterdir()) == ["c", "summary", "zarr.json"]
+    assert sorted(path.name for path in opened(tmp_path, count).folder.iterdir()) == ["c", SUMMARY, "zarr.json"]
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -171,7 +180,7 @@ def test_a_window_that_lost_its_flag_is_mended_as_it_is_read(tmp_path: Path, cou
     assert not store.known()[2]
     np.testing.assert_array_equal(store.read(2), values)
     assert store.known()[2]
-    np.testing.assert_array_equal(store.summary(112).sums[2], summarise(values)[112][0])
+    np.testing.assert_array_equal(store.summary(112).sums[2], summarise(values)[112].sums)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -228,11 +237,11 @@ def test_a_store_that_may_only_be_read(tmp_path: Path, count: int, summaries: st
     for index in (1, 3):
         store.write(index, np.ones((BINS, 3), np.float32))
     if summaries == "lost":
-        shutil.rmtree(store.folder / "summary")
+        shutil.rmtree(store.folder / SUMMARY)
     elif summaries == "behind":
-        _lose_flags(store.folder / "summary")
+        _lose_flags(store.folder / SUMMARY)
     folders = [path for path in (tmp_path, *tmp_path.rglob("*")) if path.is_dir()]
-    flags = summary_file(store.folder / "summary", "known")
+    flags = summary_file(store.folder / SUMMARY, "known")
     for folder in folders:
         folder.chmod(0o555)
     for path in tmp_path.rglob("*"):
