@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tracks.track import Track
 
 _DISK_BLOCK = 4096
-_SUMMARY_NUMBERS = 2 * sum(SUMMARY_PARTS)
+_SUMMARY_NUMBERS = 5 * sum(SUMMARY_PARTS)
 _ARRAY_BYTES = 12 * _DISK_BLOCK
 """What a chromosome takes in a store beside its windows: folders, and files that say what they are of."""
 _VALUE_BYTES: Mapping[Format, int] = {"bigwig": 8, "bedgraph": 48, "hdf5": 5}
