@@ -22,6 +22,8 @@ from server.higlass_api import add_tile_api
 from server.page_api import BED_BYTES, PAGES, add_export, add_page, add_predictions
 from server.security import FAILED, HEADERS, Access, bearer, other_origin
 from server.stream import Streams
+from server.virtual import VirtualFiles
+from server.virtual_http import add_virtual
 from server.viewconfs import LARGEST, ViewConfs
 from tracks.errors import TracksError, UsageError
 
@@ -39,6 +41,9 @@ BODY = 1 << 14
 
 PLUGIN = "/static/plugin/"
 """The plugin, which HiGlass pages of other sites load: open to all, since it holds nothing of the project."""
+
+TOOLS = ("/hub/", "/virtual/", "/files/")
+"""Routes of files that other programs read, which keep no cookie: their addresses may hold the token."""
 
 _WRITES = ("POST", "DELETE", "PUT", "PATCH")
 
@@ -62,6 +67,7 @@ def create_app(
     add_page(app, site, static)
     add_predictions(app, site, Streams(site.events, site.predictions.leave, stopping))
     add_export(app, site, stopping)
+    add_virtual(app, VirtualFiles(site))
     return app
 
 
@@ -121,19 +127,19 @@ def _check_token(access: Access) -> Response | None:
     """See that a request has the token, where there is one; a page opened with ``?token=`` keeps it as a cookie."""
     if access.token is None or _asks_plugin():
         return None
-    opened = request.args.get("token") if request.path in PAGES else None
-    given = opened or bearer(request.headers) or request.cookies.get(access.cookie)
+    in_address = request.args.get("token") if request.path in PAGES or request.path.startswith(TOOLS) else None
+    given = in_address or bearer(request.headers) or request.cookies.get(access.cookie)
     if given is None:
         raise Unauthorized("this server needs its token: open the link that it printed")
     if not access.knows(given):
         raise Forbidden("this is not this server's token: open the link that it printed last")
-    if opened is None:
+    if in_address is None or request.path not in PAGES:
         return None
     rest = urlencode([(key, value) for key, value in request.args.items(multi=True) if key != "token"])
     response = redirect(f"{request.path}{rest and '?'}{rest}", 303)
     # Not Strict, which a browser does not send on when the link was clicked on a page of another site. What changes
     # anything is refused by its origin.
-    response.set_cookie(access.cookie, given, httponly=True, samesite="Lax", secure=request.is_secure)
+    response.set_cookie(access.cookie, in_address, httponly=True, samesite="Lax", secure=request.is_secure)
     return response  # type: ignore[return-value]
 
 

@@ -7,6 +7,7 @@ thread: whoever asks gets what is known now, and why the rest is not.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 import threading
 import time
@@ -18,10 +19,11 @@ import numpy as np
 
 from server.jobs import Jobs
 from server.progress import Estimate, Now, State, Status, Work
+from server.readers import Readers, Reading
 from server.stored import Stored
 from server.wants import Wants
 from tracks.errors import TracksError
-from tracks.grid import WINDOW
+from tracks.grid import BINS, WINDOW
 from tracks.regions import Region
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ _LOOK_AGAIN = 1.0
 _TIMED_WINDOWS = 21
 _SILENCE = 60.0
 """Seconds after which a client that neither asked nor moved is forgotten; a page asks again for what it waits for."""
+_READER_LOOKS = 0.25
+"""Seconds until a reader that waits looks whether what it waits for was computed elsewhere, or its own reader left."""
 _SLOW = 1.0
 """Seconds a window from which on a page is told that a window has begun, beside that it has come."""
 
@@ -49,8 +53,9 @@ _SLOW = 1.0
 class Predictions:
     """A model's predictions of a genome, as far as they are known, and the thread that makes them.
 
-    Next is always what somebody looks at (``Wants``), then jobs, then the neighbours of what is looked at, and with
-    ``fill`` the rest of the genome. A window of several heads costs one pass of the trunk.
+    Next is always what somebody looks at (``Wants``) or reads of a virtual file (``Readers``), in turns; then jobs and
+    whoever reads much of a file, in turns; then the neighbours of what is looked at, and with ``fill`` the rest of the
+    genome. A window of several heads costs one pass of the trunk.
     """
 
     def __init__(
@@ -69,7 +74,8 @@ class Predictions:
         self.stored = Stored(predictor, store, sequence, axis)
         self.heads = self.stored.heads
         self.jobs = Jobs(axis, events, self.stored.known, self._wake)
-        self._wants = Wants(self.stored.span)
+        self._wants, self._readers = Wants(self.stored.span), Readers(self.stored.span)
+        self._turn = 0
         self._failed: dict[tuple[Window, str], str] = {}
         self._computing: Window | None = None
         self._rest: deque[Window] = deque()
@@ -106,7 +112,7 @@ class Predictions:
         """Return what is waited for, worked at and failed at this moment."""
         with self._change:
             queued: dict[str, list[int]] = {}
-            for chrom, index in self._wants.windows():
+            for chrom, index in itertools.chain(self._wants.windows(), self._readers.windows()):
                 queued.setdefault(chrom, []).append(index)
             for chrom, windows in self.jobs.pending():
                 queued.setdefault(chrom, []).extend(windows.tolist())
@@ -131,7 +137,7 @@ class Predictions:
     def now(self) -> Now:
         """Return how the work stands."""
         with self._change:
-            queued = len(self._wants)
+            queued = len({*self._wants.windows(), *self._readers.windows()})
             jobs = sum(not job.finished for job in self.jobs.all())
             idle = State.FAILED if self._failed or self._trouble else State.IDLE
             state = State.COMPUTING if self._computing else idle
@@ -203,6 +209,60 @@ class Predictions:
         """Drop what a client wanted."""
         with self._change:
             self._wants.leave(client)
+
+    def reading(self, head: str, gone: Callable[[], bool]) -> Reading:
+        """Return a way to read a head's windows, which are computed where they are unknown; to be closed. ``gone`` says
+        whether nobody waits for them any longer, at any moment and from any thread."""
+        with self._change:
+            return Reading(self, head, self._readers.enter(gone), gone)
+
+    def known_values(self, window: Window, head: str) -> np.ndarray | None:
+        """Return a window that is known, float32 ``[896, tracks]``; NaN where it has no sequence; else None."""
+        chrom, index = window
+        tracks = self.stored.open(chrom, head).tracks
+        values = self.stored.kept(window, head)
+        if values is None and self.sequence.ready.is_set() and not self.sequence.windows(chrom)[index]:
+            return np.full((BINS, tracks), np.nan, np.float32)
+        return values
+
+    def expect(self, reader: str, windows: Sequence[Window], head: str) -> None:
+        """Have those of some windows computed, as a reader's next ones, that are unknown."""
+        with self._change:
+            self._readers.ask(reader, [window for window in windows if not self._has(window, head)], head)
+            self._change.notify_all()
+
+    def wait_for(self, reader: str, window: Window, head: str, gone: Callable[[], bool]) -> np.ndarray | None:
+        """Wait for a window, float32 ``[896, tracks]``: None where ``gone`` says that nobody reads any longer.
+
+        A window that failed before is tried again. Raises TracksError where it fails, or where predicting ends.
+        """
+        with self._change:
+            if self._failed.pop((window, head), None) is not None and not self._failed:
+                self._trouble = ""
+        while True:
+            values = self.known_values(window, head)
+            if values is not None:
+                return values
+            with self._change:
+                if (window, head) in self._failed:
+                    raise TracksError(self._failed[window, head])
+                if self._stop.is_set():
+                    raise TracksError("the server stops")
+                if gone():
+                    self._readers.leave(reader)
+                    return None
+                self._readers.ask(reader, [window], head)
+                self._change.notify_all()
+                self._change.wait(_READER_LOOKS)
+
+    def finished(self, reader: str) -> None:
+        """Forget a reader and what it waits for."""
+        with self._change:
+            self._readers.leave(reader)
+
+    def _has(self, window: Window, head: str) -> bool:
+        chrom, index = window
+        return bool(self.stored.needless(chrom, head, range(index, index + 1))[0])
 
     def retry(self, span: Span | None = None) -> None:
         """Forget failures in a span of the axis, or everywhere, so that whoever looks there asks again."""
@@ -282,6 +342,7 @@ class Predictions:
         try:
             with self._change:
                 self._change.wait_for(lambda: self._stop.is_set() or self._next() is not None, _LOOK_AGAIN)
+                self._readers.leave_gone()
                 task = None if self._stop.is_set() else self._next()
                 self._computing = task[0] if task is not None else None
             if task is None:
@@ -300,7 +361,14 @@ class Predictions:
             self._tell()
 
     def _next(self) -> tuple[Window, set[str]] | None:
-        return self._wants.next() or self.jobs.next() or self._neighbour() or self._filler()
+        soon = [self._wants.next, self._readers.next_soon]
+        later = [self.jobs.next, self._readers.next_later]
+        first = self._turn % 2
+        for ask in (soon[first], soon[1 - first], later[first], later[1 - first], self._neighbour, self._filler):
+            task = ask()
+            if task is not None:
+                return task
+        return None
 
     def _neighbour(self) -> tuple[Window, set[str]] | None:
         """Return an unknown window beside what somebody looks at, nearest first."""
@@ -345,7 +413,9 @@ class Predictions:
                 if head in failures:
                     self._failed[window, head] = failures[head]
                 self._wants.done(window, head)
+                self._readers.done(window, head)
             self._mend([(window, head) for head in heads if head not in failures])
+            self._turn += 1
         if failures:
             why = next(iter(failures.values()))
             self._report(f"cannot predict {self.stored.region(window)}: {why}", why)
@@ -371,6 +441,7 @@ class Predictions:
             with self._change:
                 for window, head in new:
                     self._wants.done(window, head)
+                    self._readers.done(window, head)
                 self._mend(new)
             self._publish_changed(window for window, _ in new)
             self._tell()

@@ -104,7 +104,7 @@ class Access:
             return {}
         return {
             **allowed,
-            "Access-Control-Expose-Headers": "Content-Disposition",
+            "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, Content-Length, ETag, Accept-Ranges",
             "Cross-Origin-Resource-Policy": "cross-origin",
         }
 
@@ -112,8 +112,8 @@ class Access:
         """Return the headers that answer a browser's question before it sends a listed page's request."""
         return self.cors(origin) and {
             **self.cors(origin),
-            "Access-Control-Allow-Methods": "GET, POST, DELETE",
-            "Access-Control-Allow-Headers": "content-type, authorization",
+            "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+            "Access-Control-Allow-Headers": "content-type, authorization, range, if-range, if-none-match",
             "Access-Control-Allow-Private-Network": "true",
             "Access-Control-Max-Age": "600",
         }

@@ -1,7 +1,7 @@
 """The server as a process: it checks, listens, says where, and stops within seconds when it is told to.
 
-One process and one model. Each stream of events holds a thread for as long as a page is open, so there are more threads
-than streams (``server.stream.STREAMS``).
+One process and one model. Each stream of events holds a thread for as long as a page is open, and each answer of a
+virtual file for as long as it is read, so there are more threads than both together.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import waitress.server
 
 from model.folder import demo_model_folder
 from server.app import BODIES, STATIC, create_app
+from server.channel import Channel
 from server.predicted import PredictedTileset
 from server.predictions import MAX_VIEW
 from server.security import access_to
 from server.site import Site
 from server.stream import STREAMS
+from server.virtual_http import READERS
 from tracks.errors import TracksError, UsageError
 from tracks.genome import demo_project
 from tracks.grid import WINDOW
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 PORT = 8765
-THREADS = STREAMS + 16
+THREADS = STREAMS + READERS + 16
 
 _PORTS_TRIED = 100
 _STOP_SECONDS = 3.0
@@ -122,6 +124,7 @@ def serve(
             channel_request_lookahead=1,
             asyncore_use_poll=os.name != "nt",
         )
+        server.channel_class = Channel
         link = f"http://{_shown(host, address)}:{number}/" + (f"?token={access.token}" if access.token else "")
         try:
             with contextlib.suppress(KeyboardInterrupt):
