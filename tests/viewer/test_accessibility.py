@@ -83,7 +83,8 @@ def test_the_tab_key_walks_all_controls_and_out_again(visit: Visit) -> None:
             break
     else:
         raise AssertionError(f"the focus never came out: {reached}")
-    wanted = ["query", "left", "whole", "tracks", "places", "export", "share", "theme", "help", "overview", "plot"]
+    wanted = ["query", "left", "whole", "tracks", "places", "export", "open-in", "share", "theme"]
+    wanted += ["help", "overview", "plot"]
     assert [one for one in reached if one in wanted] == wanted
 
 

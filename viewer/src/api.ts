@@ -2,6 +2,8 @@
 
 import { Refused } from "./plugin/index";
 
+const PATIENCE = 20_000;
+
 /** A stretch of the genome axis: all chromosomes end to end, 0-based, half-open. */
 export interface Span {
   readonly start: number;
@@ -96,6 +98,16 @@ export interface Place extends Span {
   region: string;
 }
 
+/** Where other genome browsers find these tracks: addresses, and the lines of custom tracks. */
+export interface Browsers {
+  hub: { url: string };
+  /** No address where UCSC's machines cannot reach this server, and why. */
+  ucsc: { url: string | null; why: string };
+  igv: { session: string; desktop: string; web: string };
+  jbrowse: { config: string; web: string };
+  custom_tracks: string;
+}
+
 /** A search that led nowhere: why, and what may have been meant. */
 export class NotFound extends Error {
   constructor(
@@ -114,8 +126,8 @@ export interface Gene {
 }
 
 /** Ask for JSON; a refusal is an Error with the server's own words, `Refused` where it has a status. */
-export async function get<T>(address: string): Promise<T> {
-  return answered<T>(await fetch(address), address);
+export async function get<T>(address: string, signal: AbortSignal | null = null): Promise<T> {
+  return answered<T>(await fetch(address, { signal }), address);
 }
 
 export async function send<T>(method: "POST" | "DELETE", address: string, body?: unknown): Promise<T> {
@@ -141,6 +153,10 @@ export const overview = (chrom: string, head: string) =>
   get<{ known: [number, number][] }>(
     `/api/overview?chrom=${encodeURIComponent(chrom)}&head=${encodeURIComponent(head)}`,
   );
+
+/** Where other genome browsers find the tracks, at a region; an Error when there is no answer for long. */
+export const browsers = (region: string) =>
+  get<Browsers>(`/api/browsers?region=${encodeURIComponent(region)}`, AbortSignal.timeout(PATIENCE));
 
 export const suggest = (genes: string, text: string) =>
   get<Gene[]>(`/api/v1/suggest/?d=${genes}&ac=${encodeURIComponent(text.toLowerCase())}`);

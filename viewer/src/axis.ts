@@ -21,6 +21,17 @@ export class Axis {
     return { start: Math.max(Math.round(start), 0), end: Math.min(Math.round(end), this.length) };
   }
 
+  /** Cut a span to the chromosome that has most of it. */
+  mostOf(span: Span): Span {
+    const { start, end } = this.cut(span);
+    const parts = this.chromosomes.map((one) => ({
+      start: Math.max(start, one.start),
+      end: Math.min(end, one.start + one.length),
+    }));
+    const wide = (part: Span) => part.end - part.start;
+    return parts.reduce((best, next) => (wide(next) > wide(best) ? next : best), { start, end: start });
+  }
+
   /** Write a span as `chr20:1,001-2,000`, or with two chromosomes where it crosses a border. */
   write(span: Span): string {
     const { start, end } = this.cut(span);

@@ -1,6 +1,7 @@
 // Keys and buttons that move the view, and the dialog that lists them.
 import type { Browser } from "./browser";
-import { byId, keep, kept, make } from "./dom";
+import { copy } from "./clipboard";
+import { byId, keep, kept } from "./dom";
 
 const PAN = 0.25;
 const OFF = "tracks.keysOff";
@@ -62,29 +63,4 @@ export function addLinkButton(address: () => string): void {
       setTimeout(() => { words.textContent = usual; }, 2_000);
     });
   });
-}
-
-async function copy(text: string): Promise<boolean> {
-  // A page that comes by plain http from another machine has no such object, whatever its type says.
-  const clipboard = navigator.clipboard as Clipboard | undefined;
-  try {
-    if (!clipboard) return copySelected(text);
-    await clipboard.writeText(text);
-    return true;
-  } catch {
-    return copySelected(text);
-  }
-}
-
-/** The old way, which needs no secure context. */
-function copySelected(text: string): boolean {
-  const before = document.activeElement;
-  const box = make("textarea", "unseen", text);
-  document.body.append(box);
-  box.select();
-  // eslint-disable-next-line @typescript-eslint/no-deprecated -- there is no other way there
-  const copied = document.execCommand("copy");
-  box.remove();
-  if (before instanceof HTMLElement) before.focus({ preventScroll: true });
-  return copied;
 }

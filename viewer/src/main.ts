@@ -13,6 +13,7 @@ import { tell, tellFault } from "./dialog";
 import { drawIcons, icon } from "./icons";
 import { addKeys, addLinkButton } from "./keys";
 import { attachMenu, type Entry } from "./menu";
+import { addOpenIn } from "./openin";
 import { Overview } from "./overview";
 import { Places } from "./places";
 import { connect, menuOf, register, type Connection, type MenuItem } from "./plugin/index";
@@ -261,6 +262,7 @@ async function start(): Promise<void> {
   new Places(page, axis, store, browser);
   addKeys(browser, search, () => { list.open(); });
   addLinkButton(() => trail.address());
+  addOpenIn(axis, store);
   addThemeMenu(store);
   addLoci(page, browser);
   store.onChange(({ theme }, before) => { if (theme !== before.theme) overview.repaint(); });
