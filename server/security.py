@@ -120,13 +120,20 @@ class Access:
 
 
 def access_to(
-    host: str, address: str, *, public: bool = False, token: str | None = None, origins: Sequence[str] = ()
+    host: str,
+    address: str,
+    *,
+    public: bool = False,
+    token: str | None = None,
+    origins: Sequence[str] = (),
+    base_url: str | None = None,
 ) -> Access:
     """Return who may ask a server that listens at ``address``, an IP address, for which ``host`` was asked.
 
     Elsewhere than on the loopback address a token is needed, one is made where none is given, unless the server is
     ``public``. Since anybody may ask then, it answers to every name, such as that of a proxy. ``origins`` are those
-    whose pages may ask, or ``"*"``. Raises UsageError where these do not go together.
+    whose pages may ask, or ``"*"``. ``base_url`` is the address by which others come, where there is one. Raises
+    UsageError where these do not go together.
     """
     if public and token is not None:
         raise UsageError("--public lets everyone in, so leave the token (--token-file, TRACKS_TOKEN) out, or --public")
@@ -139,8 +146,13 @@ def access_to(
             "--cors '*' would let every page that you visit read your tracks; name the origins, or add --public where "
             "anybody may read them"
         )
-    # Whoever has the token, too, may come by any name.
-    by_any_name = token is not None or not loopback
+    # Whoever has the token, too, may come by any name, and the public by the one that is told.
+    told = base_url is not None and _hostname(urlsplit(base_url).netloc) not in LOOPBACK
+    if told and token is None and not public:
+        raise UsageError(
+            "--public-url lets others in, so add --public where anybody may read, or a token (--token-file)"
+        )
+    by_any_name = token is not None or not loopback or told
     return Access(None if by_any_name else LOOPBACK | {host.lower(), address}, public, token, listed)
 
 

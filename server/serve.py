@@ -68,6 +68,7 @@ def serve(
     public: bool = False,
     token: str | None = None,
     origins: Sequence[str] = (),
+    base_url: str | None = None,
     max_view: int = MAX_VIEW,
     fill: bool = False,
     browser: bool = True,
@@ -77,7 +78,7 @@ def serve(
     Predictions are computed in the background: of views up to ``max_view`` bases as one looks, and with ``fill`` of the
     whole genome in idle time. ``model`` is by default the one that the project names, else the shipped one. By default
     it leaves one CPU to the requests: with all of them, both it and they take longer while somebody looks
-    (benchmarks/server_load.py). Who may ask is said by ``host``, ``public``, ``token`` and ``origins`` as
+    (benchmarks/server_load.py). Who may ask is said by ``host``, ``public``, ``token``, ``origins`` and ``base_url`` as
     ``security.access_to`` has it.
 
     A window that is being computed is waited for a few seconds and then left to its thread, so a process that ends next
@@ -95,7 +96,7 @@ def serve(
     stopping = threading.Event()
     with _listening(host, port) as listener, _told_to_stop(stopping):
         address, number = listener.getsockname()[:2]
-        access = access_to(host, address, public=public, token=token, origins=origins)
+        access = access_to(host, address, public=public, token=token, origins=origins, base_url=base_url)
         # Cookies are shared by all ports of a machine, and two servers on it have two tokens.
         access = dataclasses.replace(access, cookie=f"tracks-{number}")
         site = Site(
@@ -113,7 +114,7 @@ def serve(
         # A few requests that wait for a thread are no news for a terminal.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         server = waitress.server.create_server(
-            create_app(site, STATIC, access, stopping),
+            create_app(site, STATIC, access, stopping, base_url),
             sockets=[listener],
             threads=THREADS,
             ident=None,

@@ -19,7 +19,7 @@ from tracks.grid import BIN, BINS, WINDOW, bin_count
 from tracks.regions import Region
 from tracks.virtual import SLOT, Layout, Totals, lay_out
 from tracks.virtual.difference import DifferenceValues
-from tracks.virtual.overview import Overview, file_digest, overview_path
+from tracks.virtual.overview import Overview, file_digest, layout_digest, overview_path
 from tracks.virtual.stored import stored_records
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from server.virtual_http import OpenValues
     from tracks.track import Track
 
-_LAYOUTS = 8
-"""Layouts that are kept: 2.4 MB each of hg38, and made in 0.02 s."""
+_NO_TOTALS = Totals(0, 0.0, 0.0, 0.0, 0.0)
 _HESITATION, _LONGEST = 0.05, 0.5
 """Seconds that a reader who asked for all bytes from a place on is given to hang up before the next window is computed:
 for each of the first windows, then twice as long each time, up to the second. What it has not read may lie in buffers
@@ -67,7 +66,7 @@ class VirtualFiles:
         }
         self._made: dict[tuple[str, str, bool], PredictedFile | DifferenceFile] = {}
         self._making = threading.Lock()
-        self._layout = functools.lru_cache(maxsize=_LAYOUTS)(lambda totals, slot: lay_out(self._sizes, totals, slot))
+        self._laid_out = functools.cache(lambda slot: lay_out(self._sizes, _NO_TOTALS, slot))
 
     def path(self, head: str, slug: str, slot: int = SLOT, difference: bool = False) -> str:
         """Return the address of a track's file, without the host. Where the whole genome's overview is kept it is that
@@ -97,8 +96,7 @@ class VirtualFiles:
                 column, track = self._tracks[place.head, slug]
                 overview = Overview(self._overview(place.head, slug), self._sizes) if place.frozen else None
                 totals = overview.totals if overview is not None else assumed_totals(*self._scale(track), self._bases)
-                layout = functools.partial(self._layout, totals)
-                made = PredictedFile(self._site, place.head, column, layout, overview)
+                made = PredictedFile(self._site, place.head, column, self._layout(totals), overview)
                 self._made[place.head, slug, place.frozen] = made
         return made
 
@@ -109,10 +107,14 @@ class VirtualFiles:
             made = self._made.get((place.head, f"{slug}{_DIFFERENCE}", False))
             if not isinstance(made, DifferenceFile):
                 low, high = self._scale(self._tracks[place.head, slug][1])
-                layout = functools.partial(self._layout, assumed_totals(low - high, high - low, self._bases))
-                made = DifferenceFile(predicted, observed, layout)
+                totals = assumed_totals(low - high, high - low, self._bases)
+                made = DifferenceFile(predicted, observed, self._layout(totals))
                 self._made[place.head, f"{slug}{_DIFFERENCE}", False] = made
         return made
+
+    def _layout(self, totals: Totals) -> Callable[[int], Layout]:
+        """The layout by the slot, of which all files share what does not depend on the totals."""
+        return lambda slot: self._laid_out(slot).with_totals(totals)
 
     def _observed(self, slug: str) -> ObservedTileset | None:
         return next((panel.observed for panel in self._site.panels if panel.track.slug == slug), None)
@@ -126,27 +128,33 @@ class VirtualFiles:
         return sum(self._sizes.values())
 
     def _overview(self, head: str, slug: str) -> Path:
-        return overview_path(self._site.store.root, self._digest(head, True), slug)
+        method = self._site.predictor.method
+        return overview_path(
+            self._site.store.root, self._site.model.head_digests[head], method, self._genome_digest, slug
+        )
 
     def _digest(self, head: str, frozen: bool) -> str:
         return next(digest for digest, place in self._places.items() if place == _Place(head, frozen))
 
     @functools.cached_property
     def _places(self) -> dict[str, _Place]:
-        genome, model = self._site.genome, self._site.model
-        sequences = {chrom: genome.digest(chrom) for chrom in self._sizes}
-        method = self._site.predictor.method
+        digests, method = self._site.model.head_digests, self._site.predictor.method
         return {
-            file_digest(model.head_digests[head], self._sizes, sequences, method, frozen): _Place(head, frozen)
+            file_digest(digests[head], method, self._genome_digest, frozen): _Place(head, frozen)
             for head in self._predictions.heads
             for frozen in (False, True)
         }
 
+    @functools.cached_property
+    def _genome_digest(self) -> str:
+        return layout_digest(self._sizes, {chrom: self._site.genome.digest(chrom) for chrom in self._sizes})
+
     def _listed(self) -> list[str]:
         found = []
         for head in self._predictions.heads:
-            slugs = ", ".join(slug for of, slug in self._tracks if of == head)
-            found.append(f"/virtual/{self._digest(head, False)}/ of model {self._site.model.name}, head {head}: {slugs}")
+            slugs = [slug for of, slug in self._tracks if of == head]
+            folder = self.path(head, slugs[0]).rpartition("/")[0]
+            found.append(f"{folder}/ of model {self._site.model.name}, head {head}: {', '.join(slugs)}")
         return found
 
 
@@ -189,7 +197,7 @@ class DifferenceFile:
 
     def __init__(self, predicted: PredictedFile, observed: ObservedTileset, layout: Callable[[int], Layout]) -> None:
         self.layout, self.predicted = layout, predicted
-        self._observed_path = observed.path
+        self._observed = observed.source
         self.summaries = DifferenceValues(
             predicted.chrom_sizes,
             self._no_window,
@@ -205,10 +213,10 @@ class DifferenceFile:
     def observed(self, chrom: str, index: int) -> np.ndarray:
         """Return what was observed in a window, float32 ``[896]`` with NaN. Raises TracksError for a damaged file."""
         values = np.full(BINS, np.nan, np.float32)
-        if chrom in read_chrom_sizes(self._observed_path):
+        if chrom in read_chrom_sizes(self._observed):
             bins = min(BINS, bin_count(self.predicted.chrom_sizes[chrom]) - index * BINS)
             region = Region(chrom, index * WINDOW, index * WINDOW + bins * BIN)
-            values[:bins] = read_bins(self._observed_path, region)
+            values[:bins] = read_bins(self._observed, region)
         return values
 
     def _no_window(self, chrom: str, index: int) -> np.ndarray:

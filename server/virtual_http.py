@@ -117,8 +117,10 @@ def add_virtual(app: Flask, shelf: Shelf) -> None:
         answer = _Answer(track, layout, asked, connection_of(request.environ), places)
         try:
             answer.begin()
-        except BaseException:
+        except BaseException as error:
             answer.close()
+            if isinstance(error, HangUp):
+                raise ServiceUnavailable("nobody reads this any longer") from error
             raise
         response = Response(answer, status, headers, mimetype="application/octet-stream")
         response.call_on_close(answer.close)

@@ -92,3 +92,14 @@ def test_tokens_that_could_be_guessed_or_sent_wrongly_are_refused() -> None:
     for text in ("", "short", "with a space in it all", "x" * 201, "semi;colon;semi;colon"):
         with pytest.raises(UsageError, match="my file holds no token"):
             check_token(text, "my file")
+
+
+def test_an_address_for_others_needs_a_decision_who_may_come() -> None:
+    with pytest.raises(UsageError, match="--public"):
+        access_to("localhost", "127.0.0.1", base_url="https://tracks.lab.example")
+    for access in (
+        access_to("localhost", "127.0.0.1", base_url="https://tracks.lab.example", public=True),
+        access_to("localhost", "127.0.0.1", base_url="https://tracks.lab.example", token=TOKEN),
+    ):
+        assert access.is_us("tracks.lab.example")
+    assert not access_to("localhost", "127.0.0.1", base_url="http://127.0.0.1:9000").is_us("tracks.lab.example")

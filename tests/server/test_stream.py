@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import waitress.server
 
 import server.stream
 from server.app import create_app
 from server.events import Events
 from server.site import Site
 from server.stream import STREAMS, Streams, encode
+from tests.server.listening import listening
 
 
 @dataclass
@@ -29,7 +29,6 @@ class Served:
     port: int
     site: Site
     stopping: threading.Event
-    thread: threading.Thread
     left: list[str]
 
     def listen(self, client: str = "me", last_id: str = "") -> Listener:
@@ -77,30 +76,8 @@ def serving(site: Site, static: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
     monkeypatch.setattr(site.predictions, "leave", noted)
     stopping = threading.Event()
-    made = waitress.server.create_server(
-        create_app(site, static, stopping=stopping),
-        host="127.0.0.1",
-        port=0,
-        threads=STREAMS + 4,
-        channel_request_lookahead=1,
-        clear_untrusted_proxy_headers=True,
-    )
-    thread = threading.Thread(target=made.run)
-    thread.start()
-    try:
-        yield Served(int(made.effective_port), site, stopping, thread, left)
-    finally:
-        stopping.set()
-        made.task_dispatcher.shutdown(timeout=20)
-
-        def close() -> None:
-            made.close()
-            made.asyncore.close_all(made._map)
-
-        # In the loop's own thread: its select must not find a descriptor that is closed meanwhile.
-        made.trigger.pull_trigger(close)
-        thread.join(20)
-    assert not thread.is_alive()
+    with listening(create_app(site, static, stopping=stopping), stopping, STREAMS + 4) as port:
+        yield Served(port, site, stopping, left)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ class _Bases(click.ParamType[int]):
 @click.option("--public", is_flag=True, help="Let everyone in who reaches the address, by any name.")
 @click.option("--token-file", type=PATH, help="Text file with the token; made with a new one where there is none.")
 @click.option("--cors", "origins", multiple=True, help="Origin whose pages may ask too (repeatable).")
+@click.option("--public-url", help="Address by which other machines reach this server, such as a proxy's.")
 @click.option(
     "--max-view", type=_Bases(), default="2Mb", show_default=True, help="Widest view that is predicted as one looks."
 )
@@ -69,6 +70,7 @@ def command(
     public: bool,
     token_file: Path | None,
     origins: tuple[str, ...],
+    public_url: str | None,
     max_view: int,
     no_browser: bool,
 ) -> None:
@@ -88,12 +90,16 @@ def command(
     a token they send it, in HiGlass by the option authToken: "Bearer TOKEN". --cors '*' lets the pages of all sites
     read, and needs --public or a token.
 
+    Other browsers read the same tracks, predicted as they read: the page's menu "Open in" has the addresses. UCSC reads
+    from its own machines, so it needs --public-url with an address that they reach.
+
     \b
     Examples:
       tracks serve
       tracks serve mine/tracks.toml --model mine/model --head bins --head attention
       tracks serve --host 0.0.0.0 --token-file ~/.tracks-token --no-browser
       tracks serve --cors https://higlass.lab.example
+      tracks serve --public --public-url https://tracks.lab.example --cors https://igv.org
       tracks serve --max-view 500kb --threads 2
       tracks serve --precision bf16 --ensemble rc
     """
@@ -106,6 +112,7 @@ def command(
 
     from server.serve import serve
     from tracks.grid import WINDOW
+    from tracks.hub.names import check_base_url
 
     serve(
         project,
@@ -121,6 +128,7 @@ def command(
         public=public,
         token=_token(token_file),
         origins=origins,
+        base_url=check_base_url(public_url) if public_url is not None else None,
         max_view=max_view,
         browser=not no_browser,
     )
