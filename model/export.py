@@ -91,6 +91,7 @@ class GenomeExport:
             for spec in predictor.model.heads
             if predictor.model.head_digests[spec.name] in {head.digest for head in self.heads}
         ]
+        genome.remember(store.root)
         bases, all_bases = 0, sum(genome.chrom_sizes[name] for name in names)
         self.chroms: tuple[ExportChrom, ...] = ()
         for name in names:

@@ -267,6 +267,7 @@ class Predictor:
         key = (store.root, chrom, head)
         found = self._known_windows.get(key)
         if found is None:
+            self.genome.remember(store.root)
             (spec,) = self.heads([head])
             about: dict[str, Any] = {
                 "model": self.model.name,

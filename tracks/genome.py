@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pysam
 
+from tracks.digest_memory import DigestMemory
 from tracks.errors import TracksError, UsageError
 from tracks.htslib import quiet
 from tracks.regions import check_chrom
@@ -51,6 +52,7 @@ class Genome:
         self.path = Path(path)
         self._local = threading.local()
         self._digests: dict[str, str] = {}
+        self._memory: DigestMemory | None = None
         _ensure_index(self.path)
         handle = self._handle()
         self.chrom_sizes: dict[str, int] = dict(zip(handle.references, handle.lengths, strict=True))
@@ -93,6 +95,13 @@ class Genome:
             codes[first - start : last - start] = _encode(self._fetch(chrom, first, last), chrom, first, self.path)
         return codes
 
+    def remember(self, folder: Path) -> None:
+        """Keep digests in a folder, and use those that are kept there; the first folder counts."""
+        if self._memory is None:
+            self._memory = DigestMemory(folder)
+            sizes = self.chrom_sizes
+            self._digests |= {name: kept for name, kept in self._memory.recall(self.path).items() if name in sizes}
+
     def digest(self, chrom: str) -> str:
         """Return the chromosome's GA4GH refget digest, ``SQ.`` and 32 characters: the same for plain and bgzip,
         soft-masked and not (https://samtools.github.io/hts-specs/refget.html)."""
@@ -103,6 +112,8 @@ class Genome:
                 end = min(start + _DIGEST_PIECE, self.chrom_sizes[chrom])
                 sha.update(self._fetch(chrom, start, end).upper())
             self._digests[chrom] = "SQ." + base64.urlsafe_b64encode(sha.digest()[:24]).decode()
+            if self._memory is not None:
+                self._memory.keep(self.path, {chrom: self._digests[chrom]})
         return self._digests[chrom]
 
     def _fetch(self, chrom: str, start: int, end: int) -> bytes:
