@@ -70,6 +70,7 @@ PARTS = (
     Part("bigwig_files", "bigWig files, written and read"),
     Part("observed_tiles", "Tiles of measured tracks, against clodius"),
     Part("predicted_tiles", "Tiles of predicted tracks", ("--share", "0.1")),
+    Part("virtual", "Virtual bigWigs"),
     Part("label_binning", "Labels, against pyBigWig", ("--bases", "40000000")),
 )
 

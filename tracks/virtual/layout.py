@@ -9,7 +9,7 @@ between for the tree. Nothing is compressed, so that sizes are known. (facts: vi
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracks.virtual.values import Totals
+
+VERSION = 1
+"""Raised when the same values would be laid out as other bytes: no address then means two files."""
 
 TIGHT = 1
 """Sections follow one another: the smallest file."""
@@ -42,6 +45,7 @@ PAGE_RECORDS = 256
 _PAGE = PAGE_RECORDS * RECORD_BYTES
 _READ_AHEAD = 131_072
 _MAGIC = struct.pack("<I", MAGIC)
+_SUMMARY_AT = FILE_HEADER.size + LEVELS * ZOOM_HEADER.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,22 +53,30 @@ class Layout:
     """The layout of one track's file over a genome; ``chroms`` are in the order of their numbers in it.
 
     ``blocks`` (``PLACE [blocks]``, in the order of the file) are those of all zoom levels, the coarsest first, then the
-    sections; ``levels`` int8 ``[blocks]`` says which: a zoom level, or -1 for a section. ``head`` are the bytes before
-    them, ``size`` all bytes, of which the last four are ``magic``.
+    sections; ``levels`` int8 ``[blocks]`` says which: a zoom level, or -1 for a section. ``starts`` and ``ends`` (int64
+    ``[blocks]``) are where they lie. Before them are the bytes of ``headers``, which differ from track to track, and
+    of ``indexes``; ``size`` are all bytes, of which the last four are ``magic``.
     """
 
     chroms: tuple[str, ...]
     lengths: tuple[int, ...]
-    head: bytes
+    headers: bytes
+    indexes: bytes
     blocks: np.ndarray
     levels: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
     size: int
     magic: bytes = _MAGIC
 
     @property
     def sections_at(self) -> int:
         """Where the first section begins; all before it is known without a window."""
-        return int(self.blocks["at"][np.searchsorted(-self.levels, 1)])
+        return int(self.starts[np.searchsorted(-self.levels, 1)])
+
+    def with_totals(self, totals: Totals) -> Layout:
+        """Return the same layout for another track; what is large is shared."""
+        return replace(self, headers=self.headers[:_SUMMARY_AT] + _packed(totals))
 
 
 def lay_out(chrom_sizes: Mapping[str, int], totals: Totals, slot: int = SLOT) -> Layout:
@@ -80,7 +92,7 @@ def lay_out(chrom_sizes: Mapping[str, int], totals: Totals, slot: int = SLOT) ->
     for chrom, length in zip(chroms, lengths, strict=True):
         if not 0 < length < FARTHEST:
             raise UsageError(f"chromosome {chrom} has {length:,} bases; a bigWig's has 1 to {FARTHEST - 1:,}")
-    tree_at = FILE_HEADER.size + LEVELS * ZOOM_HEADER.size + SUMMARY.size
+    tree_at = _SUMMARY_AT + SUMMARY.size
     tree = chrom_tree(dict(zip(chroms, lengths, strict=True)), tree_at)
     counts_at = tree_at + len(tree)
     index_at = counts_at + 8 + 4 * LEVELS
@@ -101,51 +113,55 @@ def lay_out(chrom_sizes: Mapping[str, int], totals: Totals, slot: int = SLOT) ->
         index_ats.append(index_at)
         indexes.append(block_index(blocks, index_at, rows))
         index_at += len(indexes[-1])
-    head = b"".join(
+    headers = b"".join(
         [
-            FILE_HEADER.pack(MAGIC, 4, LEVELS, tree_at, counts_at, index_ats[0], 0, 0, 0, tree_at - SUMMARY.size, 0, 0),
+            FILE_HEADER.pack(MAGIC, 4, LEVELS, tree_at, counts_at, index_ats[0], 0, 0, 0, _SUMMARY_AT, 0, 0),
             *(
                 ZOOM_HEADER.pack(ZOOM * 4**level, 0, counts_at + 8 + 4 * level, index_ats[1 + level])
                 for level in range(LEVELS)
             ),
-            SUMMARY.pack(totals.bases, totals.least, totals.most, totals.sum, totals.squares),
-            tree,
-            struct.pack("<Q", len(sections)),
-            *(struct.pack("<I", int(blocks["size"].sum()) // RECORD_BYTES) for blocks in zooms),
-            *indexes,
+            _packed(totals),
         ]
     )
+    counts = (struct.pack("<I", int(blocks["size"].sum()) // RECORD_BYTES) for blocks in zooms)
+    after = b"".join([tree, struct.pack("<Q", len(sections)), *counts, *indexes])
     parts = [*reversed(zooms), sections]
     of = [*reversed(range(LEVELS)), -1]
     levels = np.repeat(np.array(of, np.int8), [len(part) for part in parts])
-    return Layout(chroms, lengths, head, np.concatenate(parts), levels, size)
+    blocks = np.concatenate(parts)
+    starts = blocks["at"].astype(np.int64)
+    return Layout(chroms, lengths, headers, after, blocks, levels, starts, starts + blocks["size"], size)
+
+
+def _packed(totals: Totals) -> bytes:
+    return SUMMARY.pack(totals.bases, totals.least, totals.most, totals.sum, totals.squares)
 
 
 def _zoom_blocks(lengths: tuple[int, ...], level: int) -> np.ndarray:
     """The blocks of a zoom level, up to 256 records of one chromosome each; where they are is not known yet."""
     size = ZOOM * 4**level
-    rows = []
-    for chrom, length in enumerate(lengths):
-        records = -(-length // size)
-        first = np.arange(0, records, PAGE_RECORDS, dtype=np.int64)
-        part = np.zeros(len(first), PLACE)
-        part["chrom"], part["start"] = chrom, first * size
-        part["end"] = np.minimum((first + PAGE_RECORDS) * size, length)
-        part["size"] = np.minimum(records - first, PAGE_RECORDS) * RECORD_BYTES
-        rows.append(part)
-    return np.concatenate(rows)
+    blocks = _cut(lengths, PAGE_RECORDS * size)
+    blocks["size"] = -(-(blocks["end"] - blocks["start"]).astype(np.int64) // size) * RECORD_BYTES
+    return blocks
 
 
 def _section_blocks(lengths: tuple[int, ...]) -> np.ndarray:
-    rows = []
-    for chrom, length in enumerate(lengths):
-        start = np.arange(window_count(length), dtype=np.int64) * WINDOW
-        part = np.zeros(len(start), PLACE)
-        part["chrom"], part["start"], part["end"] = chrom, start, np.minimum(start + WINDOW, length)
-        part["size"] = section_bytes(0, WINDOW)
-        part["size"][-1] = section_bytes(int(start[-1]), length)
-        rows.append(part)
-    return np.concatenate(rows)
+    blocks = _cut(lengths, WINDOW)
+    blocks["size"] = section_bytes(0, WINDOW)
+    for last in (np.cumsum([window_count(length) for length in lengths]) - 1).tolist():
+        blocks["size"][last] = section_bytes(int(blocks["start"][last]), int(blocks["end"][last]))
+    return blocks
+
+
+def _cut(lengths: tuple[int, ...], span: int) -> np.ndarray:
+    """Blocks that cover ``span`` bases of one chromosome each, or what is left of it: ``PLACE`` without sizes."""
+    counts = -(-np.array(lengths, np.int64) // span)
+    blocks = np.zeros(counts.sum(), PLACE)
+    chrom = np.repeat(np.arange(len(lengths)), counts)
+    start = (np.arange(len(blocks)) - np.repeat(np.cumsum(counts) - counts, counts)) * span
+    blocks["chrom"], blocks["start"] = chrom, start
+    blocks["end"] = np.minimum(start + span, np.array(lengths, np.int64)[chrom])
+    return blocks
 
 
 def _place(blocks: np.ndarray, at: int) -> int:

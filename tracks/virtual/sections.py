@@ -62,5 +62,6 @@ def pack_records(chrom: int, start: int, end: int, size: int, records: np.ndarra
     known = slice(0, len(there))
     words[known, 1], words[known, 2] = starts, np.minimum(starts + size, end)
     words[known, 3] = records[0, there]
-    numbers[known, 4:] = records[1:, there].T
+    with np.errstate(over="ignore"):  # squares of huge values
+        numbers[known, 4:] = records[1:, there].T
     return words.tobytes()

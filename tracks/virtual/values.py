@@ -23,13 +23,8 @@ class Totals:
     squares: float
 
 
-class Values(Protocol):
-    """One track's values over a genome. What a method takes long for may be waited for, and may raise."""
-
-    def window(self, chrom: str, index: int) -> np.ndarray:
-        """Return the values of one window, float32 ``[896]``; NaN is missing. What is past the chromosome's end is
-        not looked at."""
-        ...
+class Summaries(Protocol):
+    """What one track's values over a genome come to."""
 
     def records(self, chrom: str, level: int, over: range) -> np.ndarray:
         """Return summaries of stretches of ``1,024 * 4 ** level`` bases, the chromosome's ``over``-th.
@@ -37,4 +32,13 @@ class Values(Protocol):
         Float64 ``[5, len(over)]``: bases with a value (0 where nothing is known), least and most value, and sum and
         sum of squares over bases.
         """
+        ...
+
+
+class Values(Summaries, Protocol):
+    """One track's values over a genome. What a method takes long for may be waited for, and may raise."""
+
+    def window(self, chrom: str, index: int) -> np.ndarray:
+        """Return the values of one window, float32 ``[896]``; NaN is missing. What is past the chromosome's end is
+        not looked at."""
         ...

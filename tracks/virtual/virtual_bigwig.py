@@ -26,8 +26,6 @@ class VirtualBigWig:
 
     def __init__(self, layout: Layout, values: Values) -> None:
         self.layout, self._values = layout, values
-        self._starts = layout.blocks["at"].astype(np.int64)
-        self._ends = self._starts + layout.blocks["size"]
 
     @property
     def size(self) -> int:
@@ -49,23 +47,26 @@ class VirtualBigWig:
 
     def windows(self, offset: int, length: int) -> list[tuple[str, int]]:
         """Return the windows, a chromosome and an index each, whose values bytes of the file say, in their order."""
-        first = int(np.searchsorted(self._ends, offset, side="right"))
-        last = int(np.searchsorted(self._starts, offset + length, side="left"))
-        blocks, levels = self.layout.blocks[first:last], self.layout.levels[first:last]
-        return (
-            [(self.layout.chroms[block["chrom"]], int(block["start"]) // WINDOW) for block in blocks[levels < 0]]
-            if length > 0
-            else []
-        )
+        layout = self.layout
+        first = int(np.searchsorted(layout.ends, offset, side="right"))
+        last = int(np.searchsorted(layout.starts, offset + length, side="left")) if length > 0 else first
+        sections = layout.blocks[first:last][layout.levels[first:last] < 0]
+        return [
+            (layout.chroms[chrom], start // WINDOW)
+            for chrom, start in zip(sections["chrom"].tolist(), sections["start"].tolist(), strict=True)
+        ]
 
     def _part(self, offset: int, end: int) -> bytes:
         """Return the bytes from ``offset`` to the end of the part it is in, or to ``end``."""
         layout = self.layout
-        if offset < len(layout.head):
-            return layout.head[offset:end]
-        at = int(np.searchsorted(self._ends, offset, side="right"))
-        if at < len(self._starts):
-            start = int(self._starts[at])
+        if offset < len(layout.headers):
+            return layout.headers[offset:end]
+        indexes_at = len(layout.headers)
+        if offset < indexes_at + len(layout.indexes):
+            return layout.indexes[offset - indexes_at : end - indexes_at]
+        at = int(np.searchsorted(layout.ends, offset, side="right"))
+        if at < len(layout.starts):
+            start = int(layout.starts[at])
             if start <= offset:
                 return self._block(at)[offset - start : end - start]
         else:
