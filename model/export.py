@@ -37,7 +37,7 @@ _DISK_BLOCK = 4096
 _SUMMARY_NUMBERS = 5 * sum(SUMMARY_PARTS)
 _ARRAY_BYTES = 12 * _DISK_BLOCK
 """What a chromosome takes in a store beside its windows: folders, and files that say what they are of."""
-_VALUE_BYTES: Mapping[Format, int] = {"bigwig": 8, "bedgraph": 48, "hdf5": 5}
+_VALUE_BYTES: Mapping[Format, int] = {"bigwig": 8, "bedgraph": 48, "hdf5": 5, "zarr": 5}
 """Bytes of a file for each value in it, its zoom levels included."""
 _PEEK = WINDOW // 7
 

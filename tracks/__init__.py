@@ -1,8 +1,10 @@
 """The data: genomes, regions, the grid, tracks, signal files, and the prediction store.
 
-``tracks.view`` and ``tracks.plot``, for notebooks, come from ``server.notebook`` when they are first used.
+``tracks.predict``, ``tracks.observe`` and ``tracks.region_table`` come from ``model.api`` when they are first used, and
+``tracks.view`` and ``tracks.plot``, for notebooks, from ``server.notebook``.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from tracks.errors import TracksError, UsageError
@@ -12,6 +14,7 @@ from tracks.track import Track
 from tracks.trackdata import TrackData
 
 if TYPE_CHECKING:
+    from model.api import observe, predict, region_table
     from server.notebook import plot, view
 
 __version__ = "0.1.0"
@@ -23,16 +26,25 @@ __all__ = [
     "TrackData",
     "TracksError",
     "UsageError",
+    "observe",
     "parse_region",
     "plot",
+    "predict",
+    "region_table",
     "view",
 ]
+
+_LAZY = {
+    "observe": "model.api",
+    "plot": "server.notebook",
+    "predict": "model.api",
+    "region_table": "model.api",
+    "view": "server.notebook",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Names for whoever types `import tracks`; the data itself never needs torch or a server.
-    if name in ("plot", "view"):
-        import server.notebook
-
-        return getattr(server.notebook, name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'tracks' has no attribute '{name}'")

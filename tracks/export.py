@@ -1,4 +1,4 @@
-"""Tracks to files: one bigWig or bedGraph per track, or one HDF5 file with all of them.
+"""Tracks to files: one bigWig or bedGraph per track, or one HDF5 file or Zarr group with all of them.
 
 Values are streamed: what is held in memory grows with neither a region's nor a chromosome's length.
 """
@@ -6,37 +6,36 @@ Values are streamed: what is held in memory grows with neither a region's nor a 
 from __future__ import annotations
 
 import itertools
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from tracks.array_export import write_hdf5, write_zarr
 from tracks.bigwig import Bins, in_order, runs, write_bigwig
 from tracks.errors import TracksError, UsageError
 from tracks.files import check_folder, written_beside
-from tracks.grid import BIN, BINS
+from tracks.grid import BIN
+from tracks.zarr_writer import folder_beside, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import h5py
-
-    from tracks.regions import Region
     from tracks.track import Track
     from tracks.trackdata import TrackData
 
-Format = Literal["bigwig", "bedgraph", "hdf5"]
+Format = Literal["bigwig", "bedgraph", "hdf5", "zarr"]
 """How tracks are written."""
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-HDF5_NAME = "predictions.h5"
+HDF5_NAME, ZARR_NAME = "predictions.h5", "predictions.zarr"
 
 _SUFFIXES = {"bigwig": ".bw", "bedgraph": ".bedgraph"}
-_HDF5_FORMAT = 1
+_SHARED: Mapping[Format, str] = {"hdf5": HDF5_NAME, "zarr": ZARR_NAME}
+"""The names of what holds all tracks in one."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,9 @@ class Written:
 
 
 def output_path(out: Path, track: Track, form: Format) -> Path:
-    """Return the file that a track is written to: ``out/<slug>.bw``, ``out/<slug>.bedgraph``, or the one HDF5 file."""
-    return out / (HDF5_NAME if form == "hdf5" else track.slug + _SUFFIXES[form])
+    """Return the file that a track is written to: ``out/<slug>.bw``, ``out/<slug>.bedgraph``, the one HDF5 file, or the
+    folder of the one Zarr group."""
+    return out / (_SHARED[form] if form in _SHARED else track.slug + _SUFFIXES[form])
 
 
 def check_output(out: Path, tracks: Sequence[Track], form: Format, overwrite: bool = False) -> None:
@@ -62,7 +62,7 @@ def check_output(out: Path, tracks: Sequence[Track], form: Format, overwrite: bo
     """
     slugs = [track.slug for track in tracks]
     twice = next((slug for slug in slugs if slugs.count(slug) > 1), None)
-    if twice is not None and form != "hdf5":
+    if twice is not None and form not in _SHARED:
         raise UsageError(f"two tracks would both be written as '{twice}'; choose one of them with --track")
     try:
         check_folder(out, f"to {out}")
@@ -74,22 +74,37 @@ def check_output(out: Path, tracks: Sequence[Track], form: Format, overwrite: bo
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise UsageError(f"{found[0]}{more} exists already; choose another folder, or replace with --overwrite")
     folders = [path for path in found if path.is_dir()]
-    if folders:
-        raise UsageError(f"cannot replace {folders[0]}: it is a folder")
+    if folders and not (form == "zarr" and _is_zarr(folders[0])):
+        raise UsageError(f"cannot replace {folders[0]}: it is a folder{' without zarr.json' if form == 'zarr' else ''}")
 
 
-def check_hdf5_names(chroms: Iterable[str]) -> None:
-    """Raise UsageError for a chromosome whose name HDF5 cannot have: it would be a path."""
+def _is_zarr(folder: Path) -> bool:
+    """Whether a folder is a Zarr group, or empty, so that replacing it loses nothing else."""
+    return (folder / "zarr.json").is_file() or not any(folder.iterdir())
+
+
+def check_array_names(chroms: Iterable[str], form: Format) -> None:
+    """Raise UsageError for a chromosome whose name an array of HDF5 or Zarr cannot have: it would be a path."""
+    if form not in _SHARED:
+        return
     for chrom in chroms:
-        if "/" in chrom or chrom in (".", ".."):
-            raise UsageError(f"HDF5 cannot name a chromosome '{chrom}'; write bigWigs (--format bigwig)")
+        if "/" in chrom or not chrom.strip(".") or (form == "zarr" and chrom.startswith("__")):
+            name = "HDF5" if form == "hdf5" else "Zarr"
+            raise UsageError(f"{name} cannot name a chromosome '{chrom}'; write bigWigs (--format bigwig)")
 
 
 def remove_leftovers(out: Path, tracks: Sequence[Track], form: Format) -> None:
     """Remove what a killed run was writing of these files; only where nobody writes in the folder."""
     for path in {output_path(out, track, form) for track in tracks}:
         for left in out.glob(f".{path.stem}.*.partial{path.suffix}"):
-            left.unlink(missing_ok=True)
+            remove(left)
+
+
+def written_bytes(written: Iterable[Written]) -> int:
+    """Return the bytes of all that was written, of a Zarr group those of the files in it."""
+    paths = {entry.path for entry in written if entry.path is not None}
+    files = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def write_tracks(
@@ -105,19 +120,20 @@ def write_tracks(
 
     ``pieces()`` gives TrackData that hold all of ``tracks`` (others are left out), sorted as ``chrom_sizes`` and
     by start, without overlap; it is called once per file, because each writer pulls its own stream. A track
-    without any value gets no file, and one left from an earlier run is removed (HDF5: when no track has a value). All
-    files get their final names together, at the end, so an interrupted run leaves none.
+    without any value gets no file, and one left from an earlier run is removed (HDF5 and Zarr hold all tracks, unless
+    none has a value). All files get their final names together, at the end, so an interrupted run leaves none.
 
-    ``source`` says where the values are from (model, digests); HDF5 keeps it as attributes.
+    ``source`` says where the values are from (model, digests); HDF5 and Zarr keep it as attributes.
     Raises what ``check_output`` raises, and TracksError when a file cannot be written.
     """
     check_output(out, tracks, form, overwrite)
     try:
         with ExitStack() as finals:
-            if form == "hdf5":
-                beside = finals.enter_context(written_beside(out / HDF5_NAME))
-                counts = write_hdf5(beside, pieces(), tracks, chrom_sizes, source or {})
+            if form in _SHARED:
                 path = output_path(out, tracks[0], form)
+                beside = finals.enter_context((written_beside if form == "hdf5" else folder_beside)(path))
+                write_all = write_hdf5 if form == "hdf5" else write_zarr
+                counts = write_all(beside, pieces(), tracks, chrom_sizes, source or {})
                 written = tuple(Written(track, path, *count) for track, count in zip(tracks, counts, strict=True))
             else:
                 written = tuple(_write_one(finals, out, pieces(), track, chrom_sizes, form) for track in tracks)
@@ -173,61 +189,3 @@ def write_bedgraph(path: Path, chrom_sizes: Mapping[str, int], pieces: Iterable[
         for piece in in_order(pieces, chrom_sizes):
             for start, end, value in zip(*runs(piece, chrom_sizes[piece.chrom]), strict=True):
                 file.write(f"{piece.chrom}\t{start}\t{end}\t{value!s}\n")
-
-
-def write_hdf5(
-    path: Path,
-    pieces: Iterable[TrackData],
-    tracks: Sequence[Track],
-    chrom_sizes: Mapping[str, int],
-    source: Mapping[str, str],
-) -> list[tuple[int, int]]:
-    """Write all tracks to one HDF5 file and return (bins, bins with a value) of each. NaN is kept: it is missing.
-
-    ``values/<chromosome>`` is float32 ``[bins, tracks]``, the regions of that chromosome one after another, with the
-    chromosome's ``length`` as attribute. ``regions`` is a table of ``chrom``, ``start``, ``end`` (0-based half-open)
-    and ``row``, the first of the region's rows. Attributes of the file: ``format_version``, ``bin_size``, ``tracks``
-    (JSON, one entry per column) and those of ``source``. Raises TracksError when the file cannot be written.
-    """
-    import h5py
-
-    from tracks.hdf5_writer import Hdf5Writer
-
-    count = np.zeros((len(tracks), 2), np.int64)
-    try:
-        with Hdf5Writer(path) as writer:
-            file = writer.file
-            file.attrs["format_version"] = _HDF5_FORMAT
-            file.attrs["bin_size"] = BIN
-            file.attrs["tracks"] = json.dumps([{"slug": track.slug, **track.to_json()} for track in tracks])
-            file.attrs.update(source)
-            regions: list[tuple[str, int, int, int]] = []
-            for piece in pieces:
-                values = np.stack([piece.column(track) for track in tracks], axis=1)
-                count += np.stack([np.full(len(tracks), len(values)), np.isfinite(values).sum(axis=0)], axis=1)
-                row = _append(file, piece.region, values, chrom_sizes)
-                last = regions[-1] if regions else None
-                if last is not None and last[0] == piece.region.chrom and last[2] == piece.region.start:
-                    regions[-1] = (last[0], last[1], piece.region.end, last[3])
-                else:
-                    regions.append((piece.region.chrom, piece.region.start, piece.region.end, row))
-            columns = [("chrom", h5py.string_dtype()), ("start", "i8"), ("end", "i8"), ("row", "i8")]
-            file["regions"] = np.array(regions, columns)
-    except OSError as error:
-        raise TracksError(f"cannot write {path}: {str(error).splitlines()[0]}") from error
-    return [(bins, valued) for bins, valued in count.tolist()]
-
-
-def _append(file: h5py.File, region: Region, values: np.ndarray, chrom_sizes: Mapping[str, int]) -> int:
-    """Append a piece's rows to its chromosome's dataset; return the first of them."""
-    name = f"values/{region.chrom}"
-    if name not in file:
-        shape = (0, values.shape[1])
-        options = {"maxshape": (None, values.shape[1]), "chunks": (BINS, values.shape[1])}
-        dataset = file.create_dataset(name, shape, np.float32, compression=4, shuffle=True, **options)
-        dataset.attrs["length"] = chrom_sizes[region.chrom]
-    dataset = file[name]
-    row = len(dataset)
-    dataset.resize(row + len(values), axis=0)
-    dataset[row:] = values
-    return row

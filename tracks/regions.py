@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tracks.errors import TracksError, UsageError, first_few
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -87,14 +87,31 @@ def _is_position(text: str) -> bool:
     return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class NamedRegion:
+    """A region as a BED file has it: with its name and its strand (``+``, ``-`` or ``.``), empty where it has none."""
+
+    region: Region
+    name: str = ""
+    strand: str = ""
+
+
 def read_bed(path: Path, chrom_sizes: Mapping[str, int]) -> list[Region]:
     """Read the first three columns of a BED file (plain or gzip), 0-based half-open, in file order.
 
     Raises TracksError when the file cannot be read and UsageError that names the line when one is wrong.
     """
+    return [row.region for row in read_named_bed(path, chrom_sizes)]
+
+
+def read_named_bed(path: Path, chrom_sizes: Mapping[str, int]) -> Iterator[NamedRegion]:
+    """Yield the regions of a BED file (plain or gzip) with name and strand, in file order; none are held.
+
+    Raises, where the reading has come to it, what ``read_bed`` raises.
+    """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-            return parse_bed(lines, str(path), chrom_sizes)
+            yield from parse_named_bed(lines, str(path), chrom_sizes)
     except FileNotFoundError as error:
         raise UsageError(f"there is no BED file {path}") from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -107,18 +124,31 @@ def parse_bed(lines: Iterable[str], where: str, chrom_sizes: Mapping[str, int]) 
 
     Raises UsageError that names the line when one is wrong, or when there is no region.
     """
-    regions = []
+    return [row.region for row in parse_named_bed(lines, where, chrom_sizes)]
+
+
+def parse_named_bed(lines: Iterable[str], where: str, chrom_sizes: Mapping[str, int]) -> Iterator[NamedRegion]:
+    """Yield the regions of BED lines with name (fourth column) and strand (sixth, where it is one).
+
+    Raises what ``parse_bed`` raises, where the reading has come to it.
+    """
+    empty = True
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#") or line.split(None, 1)[0] in ("track", "browser"):
             continue
-        regions.append(_bed_region(line.rstrip("\r\n"), f"{where}, line {number}", chrom_sizes))
-    if not regions:
+        empty = False
+        line = line.rstrip("\r\n")
+        fields = line.split("\t") if "\t" in line else line.split()
+        region = _bed_region(fields, f"{where}, line {number}", chrom_sizes)
+        strand = fields[5].strip() if len(fields) > 5 else ""
+        yield NamedRegion(
+            region, fields[3].strip() if len(fields) > 3 else "", strand if strand in ("+", "-", ".") else ""
+        )
+    if empty:
         raise UsageError(f"{where} holds no regions; a BED line is: chromosome, start, end, tab-separated")
-    return regions
 
 
-def _bed_region(line: str, where: str, chrom_sizes: Mapping[str, int]) -> Region:
-    fields = line.split("\t") if "\t" in line else line.split()
+def _bed_region(fields: Sequence[str], where: str, chrom_sizes: Mapping[str, int]) -> Region:
     if len(fields) < 3:
         raise UsageError(f"{where}: a BED line needs three columns (chromosome, start, end), found {len(fields)}")
     chrom, start, end = fields[:3]

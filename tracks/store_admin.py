@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracks.errors import TracksError, UsageError
 from tracks.grid import BINS
 from tracks.store import KEY_LETTERS
+from tracks.virtual.overview import OVERVIEWS
 from tracks.window_summary import MAKING, remove_folder
 
 if TYPE_CHECKING:
@@ -181,18 +182,26 @@ def to_remove(
     return chosen
 
 
+def overviews_bytes(held: Sequence[Holding]) -> int:
+    """Return the bytes on disk of the overviews beside what a store holds."""
+    folders = {entry.folder.parent / OVERVIEWS for entry in held}
+    return sum(path.stat().st_blocks * 512 for folder in folders for path in folder.rglob("*"))
+
+
 def prune(chosen: Sequence[Holding]) -> None:
-    """Remove windows from the store. A process that is using them goes on: to it they are not known any more.
+    """Remove windows from the store, and their head's overviews. A process that is using them goes on: to it they are
+    not known any more.
 
     Raises TracksError when they cannot be removed.
     """
     for entry in chosen:
-        try:
-            remove_folder(entry.folder)
-        except FileNotFoundError:  # somebody else was quicker
-            continue
-        except OSError as error:
-            raise TracksError(f"cannot remove {entry.folder}: {error.strerror}") from error
+        for folder in (entry.folder.parent / OVERVIEWS, entry.folder):
+            try:
+                remove_folder(folder)
+            except FileNotFoundError:  # there is none, or somebody else was quicker
+                continue
+            except OSError as error:
+                raise TracksError(f"cannot remove {folder}: {error.strerror}") from error
         for folder in (entry.folder.parent, entry.folder.parent.parent):
             try:
                 folder.rmdir()

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 @click.option("--stride", type=int, help="Bases from one value of a window head to the next [default: 114,688].")
 @click.option("--track", "names", multiple=True, help="Only this track, by name or slug (repeatable) [default: all].")
 @click.option(
-    "--format", "form", type=click.Choice(["bigwig", "bedgraph", "hdf5"]), default="bigwig", show_default=True
+    "--format", "form", type=click.Choice(["bigwig", "bedgraph", "hdf5", "zarr"]), default="bigwig", show_default=True
 )
-@click.option("-o", "--out", required=True, type=PATH, help="Folder for the files.")
+@click.option("--overview", is_flag=True, help="The whole genome, for the files that tracks serve makes up; no files.")
+@click.option("-o", "--out", type=PATH, help="Folder for the files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("--shard", metavar="I/N", help="Compute only part I of N of whole chromosomes, for tracks merge.")
 @click.option("--dry-run", is_flag=True, help="Of whole chromosomes: say windows, bytes and time, and stop.")
@@ -61,7 +62,8 @@ def command(
     stride: int | None,
     names: tuple[str, ...],
     form: Format,
-    out: Path,
+    overview: bool,
+    out: Path | None,
     overwrite: bool,
     shard: str | None,
     dry_run: bool,
@@ -73,13 +75,14 @@ def command(
 
     Values are means of 128-bp bins in each track's unit. Exactly the whole bins that touch the regions are written;
     several regions go to one file per track. Where there is no value (no sequence, or too little of it around for
-    a track that needs wide context) bigWig and bedGraph hold nothing, and HDF5 holds NaN.
+    a track that needs wide context) bigWig and bedGraph hold nothing; HDF5 and Zarr hold NaN.
 
     \b
     Formats:
       bigwig    OUT/<track>.bw, with zoom levels
       bedgraph  OUT/<track>.bedgraph: four columns, sorted
       hdf5      OUT/predictions.h5: values/<chromosome> [bins, tracks]; the table regions; tracks as JSON
+      zarr      OUT/predictions.zarr: the same as a Zarr v3 group, which zarr and xarray open
 
     With --windows, the windows of a published data set are predicted where they lie, off the grid, and written as
     its files have them: OUT/<head>.h5 with 128bp_bins or single_bin, a row a line of the BED file, in label scale.
@@ -90,6 +93,10 @@ def command(
     Before whole chromosomes are predicted, the windows, the disk space and the time they take are said. Several
     machines share an export by --shard 1/N to N/N, each into the same store or one of its own; tracks merge then
     writes the files.
+
+    --overview predicts the whole genome and keeps what it comes to at each zoom level, so that other browsers see it
+    all at once, and the bigWigs that tracks serve offers them never change and may be kept. It goes on where it
+    stopped.
 
     \b
     --precision  fp32, the reference; winograd, the same in less time on a CPU; bf16, for GPUs and CPUs that have it;
@@ -105,9 +112,20 @@ def command(
       tracks predict --chrom chr22 --track "CpG methylation IMR90" -o out/
       tracks predict --genome-wide --genome hg38.fa.gz --model basenji2/ --precision bf16 -o hg38/
       tracks predict --bed peaks.bed --genome hg19.fa.gz --format hdf5 -o out/
+      tracks predict --overview --genome hg38.fa.gz --model basenji2/
       tracks predict --windows sequences.bed --genome hg38.fa --model basenji2/ --head maxpool -o out/
     """
     started = time.monotonic()
+    if overview:
+        if any((region, bed, chrom, windows, embeddings, names, form != "bigwig", out, overwrite, shard)):
+            raise UsageError(
+                "--overview predicts the whole genome into the store and writes no files; leave --region, --bed, "
+                "--chrom, --windows, --embeddings, --track, --format, --out, --overwrite and --shard out"
+            )
+        _predict_overview(fasta, folder, heads, stride, root, dry_run, yes, computing)
+        return
+    if out is None:
+        raise UsageError("where should the files go? Name a folder with -o")
     if embeddings and windows is None:
         raise UsageError("--embeddings goes with --windows, which names the rows of the file")
     if windows is not None:
@@ -144,7 +162,7 @@ def command(
     from tracks.bigwig_export import BigWigExport, check_export
     from tracks.cli.predict_export import Wanted, predict_chromosomes
     from tracks.cli.predict_regions import predict_regions
-    from tracks.export import check_hdf5_names, check_output
+    from tracks.export import check_array_names, check_output
     from tracks.files import check_folder
     from tracks.folder_lock import LOCK_NAME, folder_lock
     from tracks.grid import WINDOW
@@ -162,8 +180,7 @@ def command(
         check_export(BigWigExport(out, place, computing.method, genome.chrom_sizes, (), described, overwrite))
     else:
         check_output(out, tracks, form, overwrite)
-    if form == "hdf5":
-        check_hdf5_names(region.chrom for region in regions)
+    check_array_names((region.chrom for region in regions), form)
     if not dry_run and (out / LOCK_NAME).exists():
         with folder_lock(out, "tracks predict"):  # somebody who is writing there is found before long work
             pass
@@ -179,6 +196,27 @@ def command(
     except KeyboardInterrupt as stopped:
         click.echo(err=True)
         raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
+
+
+def _predict_overview(
+    fasta: Path | None,
+    folder: Path | None,
+    heads: Sequence[str],
+    stride: int | None,
+    root: Path | None,
+    dry_run: bool,
+    yes: bool,
+    computing: Computing,
+) -> None:
+    from model.folder import demo_model_folder, load_model
+    from tracks.cli.predict_overview import predict_overview
+    from tracks.genome import Genome, demo_genome
+    from tracks.grid import WINDOW
+    from tracks.store import Store, default_store_folder
+
+    model = load_model(folder or demo_model_folder(), heads, WINDOW if stride is None else stride)
+    predictor = computing.predictor(model, Genome(fasta or demo_genome()))
+    predict_overview(predictor, Store(root or default_store_folder()), dry_run, yes)
 
 
 def _predict_rows(

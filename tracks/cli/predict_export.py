@@ -75,7 +75,7 @@ def predict_chromosomes(
         _say_plan(export, wanted)
         if wanted.shard is not None and not wanted.dry_run:
             _record(export, wanted).write(wanted.out)
-        _say_time(export)
+        say_time(export)
         if wanted.dry_run:
             return
         if wanted.shard is not None:
@@ -97,7 +97,7 @@ def predict_chromosomes(
 def _write_otherwise(
     export: GenomeExport, tracks: Sequence[Track], wanted: Wanted, progress: Callable[[int, int], None]
 ) -> tuple[Written, ...]:
-    """Write bedGraphs or HDF5, by reading the store once for each file."""
+    """Write bedGraphs, HDF5 or Zarr, by reading the store once for each file."""
     from model.predict import predict
     from tracks.export import write_tracks
     from tracks.regions import Region
@@ -177,20 +177,24 @@ def _try_record(export: GenomeExport, wanted: Wanted) -> None:
 
 def _say_plan(export: GenomeExport, wanted: Wanted) -> None:
     """Say what is to be done, and whether the disks have room for it."""
-    plan = export.plan
-    predictor = export.predictor
+    named = f"shard {wanted.shard} of {wanted.out}: " if wanted.shard is not None else ""
+    say(f"{named}{windows_in_words(export)}")
+    for need in export.disk_needs(wanted.out, wanted.form if wanted.shard is None else None):
+        check_disk(need, wanted.yes)
+
+
+def windows_in_words(export: GenomeExport) -> str:
+    """Return which windows there are to compute, how and where."""
+    plan, predictor = export.plan, export.predictor
     parts = [
         f"{plan.known:,} of {plan.windows:,} windows were already known",
         *([f"{plan.empty:,} have no sequence"] if plan.empty else []),
         f"{plan.to_compute:,} to compute",
     ]
-    named = f"shard {wanted.shard} of {wanted.out}: " if wanted.shard is not None else ""
-    say(f"{named}{', '.join(parts)} ({predictor.method.words}; {predictor.device}), into {export.store.root}")
-    for need in export.disk_needs(wanted.out, wanted.form if wanted.shard is None else None):
-        _check_disk(need, wanted.yes)
+    return f"{', '.join(parts)} ({predictor.method.words}; {predictor.device}), into {export.store.root}"
 
 
-def _say_time(export: GenomeExport) -> None:
+def say_time(export: GenomeExport) -> None:
     """Say how long it will take, from a measured window."""
     from tracks.cli.progress import spoken
 
@@ -200,7 +204,8 @@ def _say_time(export: GenomeExport) -> None:
         say(f"about {spoken(left)} to compute the rest, at {seconds:.2g} s a window")
 
 
-def _check_disk(need: DiskNeed, yes: bool) -> None:
+def check_disk(need: DiskNeed, yes: bool) -> None:
+    """Say what a disk will have to take. Raises TracksError where it has not the room, unless ``yes``."""
     folders = " and ".join(str(folder) for folder in need.folders)
     words = f"up to {size(need.needed)} will be written to {folders}, where {size(need.free)} are free"
     if need.needed > need.free and not yes:
@@ -250,8 +255,10 @@ def say_written(written: Sequence[Written], out: Path, started: float) -> None:
 
 def say_viewing(written: Sequence[Written]) -> None:
     """Say how large the files of an export are, and what shows them."""
+    from tracks.export import written_bytes
+
     paths = list(dict.fromkeys(entry.path for entry in written if entry.path))
-    line = f"{size(sum(path.stat().st_size for path in paths))} in all"
+    line = f"{size(written_bytes(written))} in all"
     if paths[0].suffix == ".bw":
         line += "; IGV, JBrowse and the UCSC browser open bigWigs, and what is in one is said by: "
         line += shlex.join(["tracks", "info", str(paths[0])])

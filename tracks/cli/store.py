@@ -88,19 +88,25 @@ def du(root: Path | None, as_json: bool) -> None:
       tracks store du
       tracks store du --json
     """
+    from tracks.store_admin import overviews_bytes
+
     place = _root(root)
     sizes: dict[str, dict[str, Any]] = {}
-    for entry in _holdings(place):
+    held = _holdings(place)
+    for entry in held:
         row = sizes.setdefault(
             entry.digest, {"model": entry.model, "head": entry.head, "digest": entry.digest, "bytes": 0}
         )
         row["bytes"] += entry.bytes
     rows = sorted(sizes.values(), key=lambda row: -row["bytes"])
-    total = sum(row["bytes"] for row in rows)
+    overviews = overviews_bytes(held)
+    total = sum(row["bytes"] for row in rows) + overviews
     if as_json:
-        click.echo(json.dumps({"store": str(place), "models": rows, "bytes": total}, indent=2))
+        found = {"store": str(place), "models": rows, "overviews": overviews, "bytes": total}
+        click.echo(json.dumps(found, indent=2))
         return
     lines = [(_size(row["bytes"]), row["model"] or "?", row["head"] or "?", row["digest"][:12]) for row in rows]
+    lines += [(_size(overviews), "overviews", "", "")] if overviews else []
     _table(("SIZE", "MODEL", "HEAD", "DIGEST"), [*lines, (_size(total), "total", "", "")], right=(0,))
 
 
