@@ -19,12 +19,13 @@ from werkzeug.exceptions import (
 )
 
 from server.higlass_api import add_tile_api
+from server.hub import add_hub
 from server.page_api import BED_BYTES, PAGES, add_export, add_page, add_predictions
 from server.security import FAILED, HEADERS, Access, bearer, other_origin
 from server.stream import Streams
+from server.viewconfs import LARGEST, ViewConfs
 from server.virtual import VirtualFiles
 from server.virtual_http import add_virtual
-from server.viewconfs import LARGEST, ViewConfs
 from tracks.errors import TracksError, UsageError
 
 if TYPE_CHECKING:
@@ -49,12 +50,16 @@ _WRITES = ("POST", "DELETE", "PUT", "PATCH")
 
 
 def create_app(
-    site: Site, static: Path = STATIC, access: Access | None = None, stopping: threading.Event | None = None
+    site: Site,
+    static: Path = STATIC,
+    access: Access | None = None,
+    stopping: threading.Event | None = None,
+    base_url: str | None = None,
 ) -> Flask:
     """Make the Flask application of one site. Nothing that a client sends names a file: tilesets go by uid.
 
     ``access`` says who may ask: by default this machine, under its own names. Setting ``stopping`` ends the streams of
-    events and the exports that are being made.
+    events and the exports that are being made. ``base_url`` is this server's address as other machines reach it.
     """
     app = Flask("server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max(BODIES.values())
@@ -67,7 +72,9 @@ def create_app(
     add_page(app, site, static)
     add_predictions(app, site, Streams(site.events, site.predictions.leave, stopping))
     add_export(app, site, stopping)
-    add_virtual(app, VirtualFiles(site))
+    virtual = VirtualFiles(site)
+    add_virtual(app, virtual)
+    add_hub(app, site, virtual, base_url, access.token)
     return app
 
 

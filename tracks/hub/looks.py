@@ -1,0 +1,47 @@
+"""How each kind of a track's signals is named, labelled and coloured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracks.hub.model import Signal
+from tracks.hub.names import predicted_color, track_name
+
+if TYPE_CHECKING:
+    from tracks.track import Track
+
+RISEN, FALLEN = "#b2182b", "#2166ac"
+"""Colours of a difference: more than was observed, and less."""
+
+Ends = tuple[float, float]
+
+
+def observed_signal(name: str, track: Track, url: str, limits: Ends | None, values: Ends) -> Signal:
+    """Return the observed signal of the track that is named ``name`` in its hub."""
+    label = f"{track.name}, observed{_unit(track)}"
+    return Signal(f"{name}_observed", "observed", label, url, track.color, limits, values)
+
+
+def predicted_signal(
+    name: str, track: Track, url: str, limits: Ends | None, values: Ends, head: str, number: int, jbrowse_url: str = ""
+) -> Signal:
+    """Return a predicted signal: ``number`` counts, from 0, the signals of the track that are drawn beneath it, whose
+    shades differ from its own; ``head`` is named where several heads predict."""
+    by = f" by {head}" if head else ""
+    label = f"{track.name}, predicted{by}{_unit(track)}"
+    color = predicted_color(track.color, number - 1) if number else track.color
+    own = track_name(f"{name}_predicted_{head}" if head else f"{name}_predicted")
+    return Signal(own, "predicted", label, url, color, limits, values, head=head, jbrowse_url=jbrowse_url)
+
+
+def difference_signal(
+    name: str, track: Track, url: str, limits: Ends | None, values: Ends, jbrowse_url: str = ""
+) -> Signal:
+    """Return the signal of what was predicted minus what was observed."""
+    label = f"{track.name}, predicted minus observed"
+    own = f"{name}_difference"
+    return Signal(own, "difference", label, url, RISEN, limits, values, negative=FALLEN, jbrowse_url=jbrowse_url)
+
+
+def _unit(track: Track) -> str:
+    return f" ({track.unit})" if track.unit else ""
