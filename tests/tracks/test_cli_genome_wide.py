@@ -448,16 +448,18 @@ def test_a_disk_that_is_too_small_is_said_first(
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=100_000))
     result = cli(*words)
     assert result.exit_code == 1
-    assert re.fullmatch(
-        rf"tracks: error: the disk is too small: up to \S+ kB will be written to {tmp_path}/store and {tmp_path}/out, "
+    said = re.fullmatch(
+        rf"tracks: error: the disk is too small: up to (\S+) kB will be written to {tmp_path}/store and {tmp_path}/out, "
         r"where 100.0 kB are free; choose another disk, or go on all the same with --yes",
         result.stderr.splitlines()[-1],
     )
+    assert said is not None
     assert known(tmp_path / "store") == 0
     # A shard that is refused leaves nothing that would stand in the way of another one.
     assert cli(*words, "--shard", "1/2").exit_code == 1
     assert not (tmp_path / "out" / "shards").exists()
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=350_000))
+    just_enough = int(float(said[1]) * 1_050)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=just_enough))
     tight = cli(*words, "--dry-run")
     assert tight.exit_code == 0
     assert "tracks: warning: up to " in tight.stderr
