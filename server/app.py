@@ -27,6 +27,7 @@ from server.viewconfs import LARGEST, ViewConfs
 from server.virtual import VirtualFiles
 from server.virtual_http import add_virtual
 from tracks.errors import TracksError, UsageError
+from tracks.remote.errors import RemoteError
 
 if TYPE_CHECKING:
     from server.site import Site
@@ -170,6 +171,8 @@ def _told(error: Exception, in_full: bool) -> tuple[int, str, dict[str, str]]:
         return code, _words(error), headers
     if isinstance(error, UsageError):
         return 400, str(error), {}
+    if isinstance(error, RemoteError):
+        return 502, str(error) if in_full else error.public, {}
     return 500, str(error) if in_full and isinstance(error, TracksError) else FAILED, {}
 
 

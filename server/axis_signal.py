@@ -15,9 +15,9 @@ from tracks.chroms import match_chroms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from server.axis import Axis, Mode, Piece
+    from tracks.remote.source import Source
 
 EXACT_WIDTH = 1 << 12
 """Up to so many bases a bin, tiles come from the file's values."""
@@ -84,7 +84,7 @@ class AxisSignal:
     Raises UsageError when the file is not there or shares no chromosome with the axis, TracksError when it is damaged.
     """
 
-    def __init__(self, path: Path, axis: Axis) -> None:
+    def __init__(self, path: Source, axis: Axis) -> None:
         self._axis = axis
         self._reader = BigWigReader(path)
         self._key = object()

@@ -38,3 +38,9 @@ class ByteCache(Generic[Value]):
             while self._bytes > self._most_bytes:
                 self._bytes -= self._size_of(self._values.popitem(last=False)[1])
         return value
+
+    def clear(self) -> None:
+        """Drop all values."""
+        with self._lock:
+            self._values.clear()
+            self._bytes = 0

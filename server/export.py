@@ -7,6 +7,7 @@ already: nothing is computed here, and a bin without a value is left out.
 from __future__ import annotations
 
 import itertools
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ from tracks.errors import UsageError
 from tracks.export import write_bedgraph
 from tracks.grid import BIN, BINS, bin_count, bins_over, windows_over
 from tracks.regions import Region
+from tracks.remote.allowance import long_answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,10 +64,11 @@ def export(
                 yield bins
 
     pieces = with_values()
-    first = next(pieces, None)
-    if first is not None:
-        write = write_bigwig if form == "bigwig" else write_bedgraph
-        write(path, tileset.axis.chrom_sizes, itertools.chain([first], pieces))
+    with nullcontext() if isinstance(tileset, PredictedTileset) else long_answer_of(tileset.source):
+        first = next(pieces, None)
+        if first is not None:
+            write = write_bigwig if form == "bigwig" else write_bedgraph
+            write(path, tileset.axis.chrom_sizes, itertools.chain([first], pieces))
     return counted
 
 
@@ -88,12 +91,13 @@ def _predicted(tileset: PredictedTileset, region: Region) -> Iterator[Bins]:
 
 
 def _observed(tileset: ObservedTileset, region: Region) -> Iterator[Bins]:
-    if region.chrom not in read_chrom_sizes(tileset.path):
+    source = tileset.source
+    if region.chrom not in read_chrom_sizes(source):
         return
     bins = bins_over(region)
     for first in range(bins.start, bins.stop, _READ_BINS):
         last = min(first + _READ_BINS, bins.stop)
-        yield Bins(region.chrom, first, read_bins(tileset.path, Region(region.chrom, first * BIN, last * BIN)))
+        yield Bins(region.chrom, first, read_bins(source, Region(region.chrom, first * BIN, last * BIN)))
 
 
 def exported_regions(axis: Axis, span: tuple[int, int] | None) -> list[Region]:

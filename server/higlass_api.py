@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -13,8 +14,11 @@ from server.axis import tileset_uid
 from server.fields import client_id, json_object, json_value, view_span
 from server.predicted import Asker, PredictedTileset
 from server.security import FAILED
+from server.tilesets import ObservedTileset, fetch_together
 from server.viewconf import SERVER, view_config
 from tracks.errors import TracksError, UsageError
+from tracks.remote.allowance import no_longer_than
+from tracks.remote.errors import RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +47,9 @@ def add_tile_api(app: Flask, site: Site, viewconfs: ViewConfs, in_full: Callable
     are, with the files that they name."""
 
     def answers(ids: Iterable[str]) -> Response:
-        return jsonify(tiles(site, ids, _asker(site), in_full()))
+        # However many of its tiles need another server, one request waits for one time-out.
+        with no_longer_than(site.project.files.timeout):
+            return jsonify(tiles(site, ids, _asker(site), in_full()))
 
     @app.get(f"{SERVER}/tileset_info/", strict_slashes=False)
     def tileset_info() -> Response:
@@ -123,7 +129,10 @@ def add_tile_api(app: Flask, site: Site, viewconfs: ViewConfs, in_full: Callable
 def tiles(site: Site, tile_ids: Iterable[str], asker: Asker, in_full: bool) -> dict[str, TileData]:
     """Answer tile ids, each for itself, because one that fails must not blank the others (facts T6)."""
     answers: dict[str, TileData] = {}
-    for number, tile_id in enumerate(dict.fromkeys(tile_ids)):
+    asked = dict.fromkeys(tile_ids)
+    found = [(site.tilesets.get(tileset_uid(tile_id)), tile_id) for tile_id in itertools.islice(asked, TILES_A_REQUEST)]
+    fetch_together([(one, tile_id) for one, tile_id in found if isinstance(one, ObservedTileset) and one.path is None])
+    for number, tile_id in enumerate(asked):
         tileset = site.tilesets.get(tileset_uid(tile_id))
         if number >= TILES_A_REQUEST:
             answers[tile_id] = {"error": f"too many tiles in one request: at most {TILES_A_REQUEST}"}
@@ -134,6 +143,9 @@ def tiles(site: Site, tile_ids: Iterable[str], asker: Asker, in_full: bool) -> d
                 answers[tile_id] = _tile(tileset, tile_id, asker)
             except UsageError as error:
                 answers[tile_id] = {"error": str(error)}
+            except RemoteError as error:
+                # The file itself has said so in the terminal, once.
+                answers[tile_id] = {"error": str(error) if in_full else error.public}
             except Exception as error:
                 unforeseen = None if isinstance(error, TracksError) else error
                 _LOG.error("the tile %r failed: %s", tile_id[:_TEXT], error, exc_info=unforeseen)

@@ -178,7 +178,7 @@ def add_export(app: Flask, site: Site, stopping: threading.Event) -> None:
         stopped: Callable[[], bool] = lambda: stopping.is_set() or gone()  # noqa: E731
         with contextlib.ExitStack() as held:
             held.enter_context(_one_of(sending, f"{SENDING} exports are being sent already; try again a little later"))
-            if isinstance(tileset, ObservedTileset) and form == "bigwig" and not part:
+            if isinstance(tileset, ObservedTileset) and tileset.path is not None and form == "bigwig" and not part:
                 path = tileset.path
             else:
                 with _one_of(making, f"{EXPORTS} exports are being made already; try again when they are done"):

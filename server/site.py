@@ -10,11 +10,11 @@ from model.predict import Predictor
 from server.axis import Axis
 from server.events import Events
 from server.genes import GeneTileset, IntervalTileset, read_genes, read_intervals
+from server.hub_panels import hub_tracks, open_beforehand
 from server.predicted import PredictedTileset
 from server.predictions import MAX_VIEW, Predictions
 from server.sequence import SequenceMap
 from server.tilesets import ChromSizesTileset, ObservedTileset, Tileset
-from tracks.bigwig import summarise_bigwig
 from tracks.errors import TracksError, UsageError
 from tracks.genome import Genome
 from tracks.grid import WINDOW
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from model.folder import Model
     from tracks.project import Project, TrackEntry
+    from tracks.remote.source import Source
     from tracks.store import Store
     from tracks.track import Track
 
@@ -55,12 +56,25 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Panel:
-    """One track of the page: observed, and predicted by any number of heads, on one axis, whose ends are ``scale``."""
+    """One track of the page: observed, and predicted by any number of heads, on one axis, whose ends are ``limits``
+    where a hub names them."""
 
     track: Track
     observed: ObservedTileset | None
     predicted: tuple[Prediction, ...]
-    scale: tuple[float, float]
+    limits: tuple[float, float] | None = None
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The ends of its axis: 0 to 1 for a fraction, else from 0 to the observed maximum, as far as that is known: a
+        file on another server tells it once it could be opened."""
+        if self.limits is not None:
+            return self.limits
+        extent = self.observed.extent if self.observed is not None else None
+        if self.track.is_fraction or extent is None:
+            return 0.0, 1.0
+        least, most = extent
+        return min(least, 0.0), max(most, least + 1e-6)
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class Site:
 
     ``heads`` are those of the model that can be looked at, by default all. Beside the project file it uses ``loci.bed``
     (chromosome, start, end, name, note) where there is one. Raises UsageError where the project names a split that is
-    not there or bounds that neither it nor the model has, TracksError when a file cannot be used.
+    not there or bounds that neither it nor the model has, TracksError when a file of this machine cannot be used.
     """
 
     def __init__(
@@ -107,6 +121,7 @@ class Site:
         self.model: Model = load_model(folder, heads or head_names(folder), stride)
         self._check_names(project_file)
         self.store = store
+        self.genome.remember(store.root)
         self.axis = Axis(self.genome.chrom_sizes)
         self.blocks = self._blocks()
         self.loci = _loci(project_file.with_name("loci.bed"), self.genome.chrom_sizes) or self._default_loci()
@@ -127,7 +142,7 @@ class Site:
             Shown(read_intervals(entry.bed, f"bed-{entry.slug}", entry.name, self.axis, coordinates), entry.color)
             for entry in self.project.annotation
         )
-        self.panels = self._panels(coordinates)
+        self.panels = self._panels(project_file, coordinates)
         shown: list[Tileset | None] = [self.chrom_sizes, self.genes, *(entry.tileset for entry in self.annotations)]
         for panel in self.panels:
             shown.append(panel.observed)
@@ -167,7 +182,7 @@ class Site:
         chrom, length = next(iter(self.genome.chrom_sizes.items()))
         return (Locus(chrom, Region(chrom, 0, length), ""),)
 
-    def _panels(self, coordinates: str) -> tuple[Panel, ...]:
+    def _panels(self, project_file: Path, coordinates: str) -> tuple[Panel, ...]:
         entries = {entry.track.slug: entry for entry in self.project.targets()}
         made: dict[str, dict[str, PredictedTileset]] = {}
         described: dict[str, Track] = {slug: entry.track for slug, entry in entries.items()}
@@ -191,16 +206,24 @@ class Site:
             if slug in hidden and (slug not in entries or entries[slug].observed is None):
                 continue
             lower, upper = (made.get(bound, {}) for bound in bounds.get(slug, ("", "")))
-            path = entries[slug].observed if slug in entries else None
-            seen = None
-            if path is not None:
-                seen = ObservedTileset(f"observed-{slug}", f"{track.name}, observed", self.axis, coordinates, path)
+            source = entries[slug].observed if slug in entries else None
+            seen = self._observed(track, source) if source is not None else None
             predicted = tuple(
                 Prediction(head, tileset, lower.get(head), upper.get(head))
                 for head, tileset in made.get(slug, {}).items()
             )
-            panels.append(Panel(track, seen, predicted, _scale(track, path)))
+            panels.append(Panel(track, seen, predicted))
+        taken = {*described, *(entry.track.slug for entry in self.project.track)}
+        for found in hub_tracks(project_file, self.project, self.assembly, taken):
+            # What others wrote stops nobody's page: what is wrong with such a file is said where it would be drawn.
+            seen = self._observed(found.track, found.source, later=True)
+            panels.append(Panel(found.track, seen, (), found.limits))
+        open_beforehand(panel.observed for panel in panels if panel.observed is not None and not panel.observed.opened)
         return tuple(panels)
+
+    def _observed(self, track: Track, source: Source, *, later: bool = False) -> ObservedTileset:
+        uid, name = f"observed-{track.slug}", f"{track.name}, observed"
+        return ObservedTileset(uid, name, self.axis, self.assembly, source, later=later)
 
     def locate(self, text: str) -> Place:
         """Find what a person typed: a region, a chromosome or a gene.
@@ -260,14 +283,6 @@ def _assembly(chrom_sizes: Mapping[str, int]) -> str | None:
         if any(chrom_sizes.get(chrom) == length for chrom, length in lengths.items()):
             return assembly
     return None
-
-
-def _scale(track: Track, observed: Path | None) -> tuple[float, float]:
-    """Choose the ends of a panel's axis: 0 to 1 for a fraction, else from 0 to the observed maximum."""
-    if track.is_fraction or observed is None:
-        return 0.0, 1.0
-    summary = summarise_bigwig(observed)
-    return min(summary.minimum, 0.0), max(summary.maximum, summary.minimum + 1e-6)
 
 
 def _loci(path: Path, chrom_sizes: Mapping[str, int]) -> tuple[Locus, ...]:

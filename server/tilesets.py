@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import abc
 import base64
+import contextvars
+import math
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import higlass
@@ -15,18 +19,22 @@ import numpy as np
 from server.axis import MODES, TILE_BINS
 from server.axis_signal import AxisSignal
 from server.byte_cache import ByteCache
+from tracks.bigwig import summarise_bigwig
 from tracks.errors import TracksError, UsageError
+from tracks.remote.allowance import answer_of
+from tracks.remote.errors import RemoteChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from server.axis import Axis, Tile
+    from tracks.remote.source import Source
 
 _HALF_MOST = float(np.finfo(np.float16).max)
 _MODE_NAMES = dict(zip(MODES, ("Mean", "Min", "Max"), strict=True))
 _KEPT_BYTES = 8 << 20
 """Tiles that one observed track keeps: a thousand and more."""
+_TOGETHER = 8
 
 TileData = dict[str, Any] | list[dict[str, Any]]
 
@@ -95,24 +103,86 @@ class ObservedTileset(Tileset):
     """An observed bigWig file: exactly 1,024 bins a tile, each the mean (or least, or greatest value) of its covered
     bases, NaN where none is; every bin lies where the axis says (``server.axis_signal``).
 
-    Raises UsageError when the file is not there or shares no chromosome with the axis, TracksError when it is damaged.
+    ``source`` is a path, or an address on another server; ``path`` is None for the latter. A file of this machine is
+    opened at once, and others when they are first asked for (``later``): what is wrong with one is said by its tiles.
+
+    Raises UsageError when a file that is opened at once is not there or shares no chromosome with the axis, TracksError
+    when it is damaged.
     """
 
-    def __init__(self, uid: str, name: str, axis: Axis, coordinates: str, path: Path) -> None:
+    def __init__(
+        self, uid: str, name: str, axis: Axis, coordinates: str, source: Source, *, later: bool = False
+    ) -> None:
         super().__init__(uid, name, axis, coordinates)
-        self.path = path
-        self._signal = AxisSignal(path, axis)
+        self.source = source
+        self.path = source if isinstance(source, Path) else None
+        self._later = later or self.path is None
+        self._signal: AxisSignal | None = None
+        self._extent: tuple[float, float] | None = None
         self._kept: ByteCache[dict[str, Any]] = ByteCache(_KEPT_BYTES, _bytes_of)
+        if not self._later:
+            self.signal()
 
     def info(self) -> dict[str, Any]:
         """Return the tileset_info, with the aggregation modes that tile ids may end in."""
         modes = {mode: {"name": label, "value": mode} for mode, label in _MODE_NAMES.items()}
         return {**super().info(), "aggregation_modes": modes}
 
+    @property
+    def opened(self) -> bool:
+        """Whether the file was opened."""
+        return self._signal is not None
+
+    @property
+    def extent(self) -> tuple[float, float] | None:
+        """The least and the greatest value, as far as they are known: of a file that has not been opened, they are
+        not."""
+        return self._extent
+
+    def signal(self) -> AxisSignal:
+        """Return the file on the axis, opened where it is not. Raises TracksError (RemoteError) when it cannot be."""
+        signal = self._signal
+        if signal is None:
+            # Not one at a time: of threads that wait for another server, each waits for as long as it may.
+            with answer_of(self.source):
+                try:
+                    signal = AxisSignal(self.source, self.axis)
+                except UsageError as error:
+                    if not self._later:
+                        raise
+                    # Those who look at a tile have not named the file, and are not told where it lies.
+                    raise TracksError(str(error)) from error
+                summary = summarise_bigwig(self.source)
+            if math.isfinite(summary.minimum) and math.isfinite(summary.maximum):
+                self._extent = summary.minimum, summary.maximum
+            self._signal = signal
+        return signal
+
     def tile(self, tile: Tile) -> TileData:
-        """Return one dense tile. Raises TracksError when the file is damaged."""
+        """Return one dense tile. Raises TracksError when the file is damaged, RemoteError when its server does not
+        give it."""
         return self._kept.get((tile.start, tile.end, tile.mode), lambda: dense_tile(self.values(tile)))
 
     def values(self, tile: Tile) -> np.ndarray:
         """Return the tile's bins, float32 ``[1024]``."""
-        return self._signal.bins(tile.start, tile.bin_width, TILE_BINS, tile.mode)
+        with answer_of(self.source):
+            try:
+                return self._bins(tile)
+            except RemoteChangedError:
+                self._signal = None
+                self._kept.clear()
+                return self._bins(tile)
+
+    def _bins(self, tile: Tile) -> np.ndarray:
+        return self.signal().bins(tile.start, tile.bin_width, TILE_BINS, tile.mode)
+
+
+def fetch_together(wanted: Sequence[tuple[ObservedTileset, str]]) -> None:
+    """Make tiles of files on other servers at the same time, for who asks for them next: each takes a server's answer
+    or two, and one after the other that is felt. What goes wrong is said again to who asks."""
+    if len(wanted) < 2:
+        return
+    with ThreadPoolExecutor(_TOGETHER) as pool:
+        for tileset, tile_id in wanted:
+            # Where an answer begins and ends is known to the thread that asks.
+            pool.submit(contextvars.copy_context().run, tileset.tiles, [tile_id])

@@ -14,11 +14,10 @@ import numpy as np
 from server.channel import HangUp
 from server.virtual_http import no_such_file
 from tracks.bigwig import read_bins, read_chrom_sizes
-from tracks.errors import TracksError
 from tracks.grid import BIN, BINS, WINDOW, bin_count
 from tracks.regions import Region
 from tracks.virtual import SLOT, Layout, Totals, lay_out
-from tracks.virtual.difference import DifferenceValues
+from tracks.virtual.difference import DifferenceSummaries
 from tracks.virtual.overview import Overview, file_digest, layout_digest, overview_path
 from tracks.virtual.stored import stored_records
 
@@ -198,9 +197,8 @@ class DifferenceFile:
     def __init__(self, predicted: PredictedFile, observed: ObservedTileset, layout: Callable[[int], Layout]) -> None:
         self.layout, self.predicted = layout, predicted
         self._observed = observed.source
-        self.summaries = DifferenceValues(
+        self.summaries = DifferenceSummaries(
             predicted.chrom_sizes,
-            self._no_window,
             predicted.known,
             lambda chrom: predicted.predictions.stored.open(chrom, predicted.head).known(),
             self.observed,
@@ -218,9 +216,6 @@ class DifferenceFile:
             region = Region(chrom, index * WINDOW, index * WINDOW + bins * BIN)
             values[:bins] = read_bins(self._observed, region)
         return values
-
-    def _no_window(self, chrom: str, index: int) -> np.ndarray:
-        raise TracksError(f"window {index} of {chrom} is read for one answer at a time")
 
 
 class _Live:

@@ -9,7 +9,6 @@ keeps neither sums nor counts apart. Here whole blocks become NumPy arrays, whic
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 import zlib
 from typing import TYPE_CHECKING, Self
@@ -17,14 +16,16 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from tracks.bigwig_format import MAGIC
-from tracks.errors import TracksError, UsageError
+from tracks.errors import TracksError
 from tracks.regions import check_chrom
+from tracks.remote.source import open_bytes
 from tracks.runs import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
+
+    from tracks.remote.source import Bytes, Source
 
 BIGWIG_SUFFIXES = (".bw", ".bigwig")
 """How the names of bigWig files end, in small letters."""
@@ -57,22 +58,18 @@ class _Layout:
 
 
 class BigWigReader:
-    """A bigWig file. A handle is for one process; several threads may use it at once.
+    """A bigWig file, on this machine or on another server. A handle is for one process; several threads may use it at
+    once.
 
-    Raises UsageError when there is no such file, TracksError when it is no bigWig, damaged or truncated.
+    Raises UsageError when there is no such file, TracksError when it is no bigWig, damaged or truncated; RemoteError,
+    here and below, when it is on another server that does not give it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Source) -> None:
         self.path = path
-        self._handle = -1
-        try:
-            # Not mapped into memory: who writes the file anew while it is open would end the process.
-            self._handle = os.open(path, os.O_RDONLY)
-            self._size = os.fstat(self._handle).st_size
-        except FileNotFoundError as error:
-            raise UsageError(f"there is no bigWig file {path}") from error
-        except OSError as error:
-            raise TracksError(f"cannot read {path}: {error.strerror}") from error
+        self._file: Bytes | None = None
+        self._file = open_bytes(path)
+        self._size = self._file.size
         self._layout = _Layout(self._order())
         # The inner nodes of indexes that were gone through: one for each 65,536 blocks, and asked for each time.
         self._index: dict[int, tuple[bool, np.ndarray]] = {}
@@ -95,10 +92,9 @@ class BigWigReader:
         """Read a part of the file. Raises ValueError where it ends before, TracksError where it cannot be read."""
         if at + size > self._size:
             raise ValueError("it goes on past its end")
-        try:
-            data = os.pread(self._handle, size, at)
-        except OSError as error:
-            raise TracksError(f"cannot read {self.path}: {error.strerror}") from error
+        if self._file is None:
+            raise ValueError("it is closed")
+        data = self._file.read(at, size)
         if len(data) < size:
             raise ValueError("it became shorter while it was open")
         return data
@@ -164,9 +160,9 @@ class BigWigReader:
 
     def close(self) -> None:
         """Close the file."""
-        handle, self._handle = self._handle, -1
-        if handle >= 0:
-            os.close(handle)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def __del__(self) -> None:
         self.close()
@@ -186,6 +182,7 @@ class BigWigReader:
             last = self.chrom_ids[chrom], self.chrom_sizes[chrom] if end is None else end
         try:
             blocks = self._blocks(self._zoom_roots[size], first, last)
+            self._prepare(blocks)
             body = b"".join(self._body(at, length) for at, length in blocks.tolist())
             return np.frombuffer(body, self._layout.zoom)
         except _DAMAGE as error:
@@ -255,6 +252,11 @@ class BigWigReader:
             nodes += children[::-1]
         return np.array(found, np.int64).reshape(-1, 2)
 
+    def _prepare(self, blocks: np.ndarray) -> None:
+        """Tell whom blocks are read from which ones come next: over a network, one question is better than many."""
+        if self._file is not None:
+            self._file.prepare(blocks)
+
     def _body(self, at: int, size: int) -> bytes:
         """A block, as it was before compression."""
         body = self._read(at, size)
@@ -262,6 +264,7 @@ class BigWigReader:
 
     def _decoded(self, blocks: np.ndarray) -> Runs:
         """Decode whole blocks, which are of one chromosome."""
+        self._prepare(blocks)
         bodies = [self._body(at, size) for at, size in blocks.tolist()]
         heads = np.frombuffer(b"".join(body[:_BLOCK_HEADER] for body in bodies), self._layout.head)
         edges = [0, *(np.flatnonzero(np.diff(heads["kind"])) + 1), len(heads)]

@@ -12,7 +12,7 @@ from tracks.errors import UsageError
 from tracks.regions import Region
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tracks.remote.source import Source
 
 
 LEAST_OBSERVED = 0.25
@@ -29,7 +29,7 @@ def mean_of_known(values: np.ndarray, known: np.ndarray, axis: int, least: float
     return mean
 
 
-def read_observed(path: Path | None, chrom: str, length: int, known: np.ndarray) -> np.ndarray:
+def read_observed(path: Source | None, chrom: str, length: int, known: np.ndarray) -> np.ndarray:
     """Return a bigWig's values on a whole chromosome, float32 ``[bins]``, for the known bases of each bin ``[bins]``;
     NaN where the track, or the sequence, is not known.
 

@@ -3,30 +3,24 @@ beside them: a model, genes and other intervals."""
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tracks.errors import TracksError, UsageError
+from tracks.project_files import File, Files, HubEntry, SourceFile
+from tracks.remote.address import Address, hidden
+from tracks.remote.permitted import Permitted
 from tracks.track import Track, slug_of
 from tracks.transform import Affine, Transform
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _COLOR = r"^#[0-9a-fA-F]{6}$"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _GENES, _ISLANDS = "genes.tsv.gz", "cpg_islands.bed.gz"
-
-
-def _without_control(path: Path) -> Path:
-    # Files of such names cannot be opened, or would break the line of an error.
-    if _CONTROL.search(str(path)):
-        raise ValueError("a path has no control characters")
-    return path
-
-
-_File = Annotated[Path, AfterValidator(_without_control)]
 
 
 class DescribedTrack(BaseModel):
@@ -61,9 +55,10 @@ class TrackEntry(DescribedTrack):
     Whether the model has them is for whoever loads the model to see.
     """
 
-    observed: _File | None = None
+    observed: SourceFile | None = None
+    """A bigWig: a path, or an address that ``[files]`` permits."""
     role: Literal["target", "auxiliary"] = "target"
-    coverage: _File | None = None
+    coverage: File | None = None
     weight: float = Field(default=1.0, gt=0)
     scale: float = 1.0
     offset: float = 0.0
@@ -82,7 +77,7 @@ class Annotation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    bed: _File
+    bed: File
     color: str = Field(default="#47505b", pattern=_COLOR)
 
     @property
@@ -92,22 +87,29 @@ class Annotation(BaseModel):
 
 
 class Project(BaseModel):
-    """A project; its paths are absolute once loaded."""
+    """A project; its paths are absolute once loaded, and its addresses permitted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    genome: _File
-    split: _File | None = None
-    model: _File | None = None
+    genome: File
+    split: File | None = None
+    model: File | None = None
     """The folder of the model whose predictions are shown."""
-    genes: _File | None = None
+    genes: File | None = None
     """Genes as our table, BED12, GTF or GFF3; where none is named, ``genes.tsv.gz`` beside the project file, if any."""
     annotation: tuple[Annotation, ...] = ()
     """Where none is named, ``cpg_islands.bed.gz`` beside the project file if it is there."""
     chrom_weight: dict[str, float] = Field(default_factory=dict)
     """How often training draws from a chromosome, against 1 for the others."""
+    files: Files = Files()
+    hub: tuple[HubEntry, ...] = ()
     track: tuple[TrackEntry, ...] = Field(min_length=1)
+
+    def permitted(self, hub: HubEntry) -> Permitted:
+        """Return what the text of a hub may name: files in the folder of ``hub.txt`` or a root, permitted addresses."""
+        folders = [*(self.files.roots or ()), *([hub.path.parent] if hub.path is not None else [])]
+        return Permitted.below(tuple(folders), self.files.rules)
 
     def targets(self) -> tuple[TrackEntry, ...]:
         """The tracks that a model predicts."""
@@ -130,30 +132,50 @@ def load_project(path: Path) -> Project:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        found = "" if first["type"] == "missing" else f", found {first['input']!r}"
+        found = "" if first["type"] == "missing" else f", found {_hidden(first['input'])!r}"
         raise UsageError(f"{path}, {where}: {first['msg']}{found}") from error
     _check_names(path, project)
-    folder = path.parent.absolute()
+    return _placed(path, project)
 
-    def placed(part: Path | None) -> Path | None:
-        return folder / part if part is not None else None
 
-    entries = tuple(
-        entry.model_copy(update={"observed": placed(entry.observed), "coverage": placed(entry.coverage)})
-        for entry in project.track
-    )
-    beside: dict[str, Path | None] = {name: folder / name for name in (_GENES, _ISLANDS) if (folder / name).is_file()}
+def _hidden(given: Any) -> Any:
+    return hidden(given) if isinstance(given, str) and "://" in given else given
+
+
+def _placed(path: Path, project: Project) -> Project:
+    """Return a project with absolute paths, and see that all it names may be opened."""
+    folder, files = path.parent.absolute(), project.files
+    roots = None if files.roots is None else tuple(folder / root for root in files.roots)
+    permitted = Permitted.below(None if roots is None else (folder, *roots), files.rules)
+
+    def checked(where: str, given: Path | Address | None) -> Any:
+        if given is None:
+            return None
+        try:
+            return permitted.rules.check(given) if isinstance(given, Address) else permitted.path(folder / given)
+        except UsageError as error:
+            raise UsageError(f"{path}, {where}: {error}") from error
+
+    def each(what: str, models: tuple[Any, ...], *fields: str) -> Iterator[Any]:
+        for at, model in enumerate(models):
+            yield model.model_copy(
+                update={name: checked(f"{what}.{at}.{name}", getattr(model, name)) for name in fields}
+            )
+
+    beside: dict[str, Path | None] = {name: Path(name) for name in (_GENES, _ISLANDS) if (folder / name).is_file()}
     annotation = project.annotation
     if "annotation" not in project.model_fields_set and _ISLANDS in beside:
         annotation = (Annotation(name="CpG islands", bed=Path(_ISLANDS), color="#2a7f62"),)
     return project.model_copy(
         update={
-            "genome": folder / project.genome,
-            "split": placed(project.split),
-            "model": placed(project.model),
-            "genes": placed(project.genes) or beside.get(_GENES),
-            "annotation": tuple(entry.model_copy(update={"bed": folder / entry.bed}) for entry in annotation),
-            "track": entries,
+            "genome": checked("genome", project.genome),
+            "split": checked("split", project.split),
+            "model": checked("model", project.model),
+            "genes": checked("genes", project.genes or beside.get(_GENES)),
+            "annotation": tuple(each("annotation", annotation, "bed")),
+            "files": files.model_copy(update={"roots": roots}),
+            "hub": tuple(each("hub", project.hub, "path", "url")),
+            "track": tuple(each("track", project.track, "observed", "coverage")),
         }
     )
 

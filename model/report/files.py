@@ -22,6 +22,8 @@ from tracks.errors import UsageError
 from tracks.files import sha256
 from tracks.genome import Genome
 from tracks.labels import BuiltLabels, ProjectLabels, open_labels
+from tracks.remote.address import Address
+from tracks.remote.file import identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,13 +100,14 @@ def evaluate_files(
 
 def _labels_digest(inputs: Inputs, labels: LabelSet) -> str:
     """Twelve digits of the SHA-256 of all files that labels come from (of a label set: of its recipe and their names,
-    sizes and dates)."""
+    sizes and dates; of a file on another server: of its address, size and tag or date)."""
     if isinstance(labels, BuiltLabels):
         return labels.digest[:12]
-    paths = [inputs.labels, *([inputs.windows] if inputs.windows else [])]
+    sources: list[Path | Address] = [inputs.labels, *([inputs.windows] if inputs.windows else [])]
     if isinstance(labels, ProjectLabels):
-        paths += [entry.observed for entry in labels.entries if entry.observed is not None]
-    return hashlib.sha256("".join(sha256(path) for path in paths).encode()).hexdigest()[:12]
+        sources += [entry.observed for entry in labels.entries if entry.observed is not None]
+    digests = [identity(source) if isinstance(source, Address) else sha256(source) for source in sources]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
 
 
 def _genome(inputs: Inputs, labels: LabelSet) -> Genome | None:

@@ -140,7 +140,7 @@ def test_a_chromosome_without_values_is_there_and_empty(written: Path) -> None:
 @pytest.mark.parametrize("chroms", [1, 6, 80])
 def test_deep_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chroms: int) -> None:
     """Small nodes and blocks make deep trees of blocks and names, which three readers must find their way through."""
-    monkeypatch.setattr("tracks.bigwig_writer._CHILDREN", 3)
+    monkeypatch.setattr("tracks.bigwig_format._CHILDREN", 3)
     monkeypatch.setattr("tracks.bigwig_writer._ROWS", 4)
     rng = np.random.default_rng(chroms)
     sizes = {f"contig_{number}": int(size) for number, size in enumerate(rng.integers(1, 40_000, chroms))}

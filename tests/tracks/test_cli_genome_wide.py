@@ -449,7 +449,8 @@ def test_a_disk_that_is_too_small_is_said_first(
     result = cli(*words)
     assert result.exit_code == 1
     said = re.fullmatch(
-        rf"tracks: error: the disk is too small: up to (\S+) kB will be written to {tmp_path}/store and {tmp_path}/out, "
+        r"tracks: error: the disk is too small: up to (\S+) kB will be written to "
+        rf"{tmp_path}/store and {tmp_path}/out, "
         r"where 100.0 kB are free; choose another disk, or go on all the same with --yes",
         result.stderr.splitlines()[-1],
     )

@@ -6,6 +6,7 @@ import pytest
 
 from tracks.errors import TracksError, UsageError
 from tracks.project import Project, load_project
+from tracks.remote.address import Address, rules_of
 from tracks.transform import Affine
 
 GOOD = """
@@ -161,3 +162,126 @@ def test_a_missing_project_and_one_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "tracks.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(TracksError, match="cannot read the project file"):
         load_project(tmp_path / "tracks.toml")
+
+
+AWAY = GOOD.replace("observed/a.bw", "https://data.lab.example/bigwigs/a.bw?key=s3cret")
+FILES = """
+[files]
+urls = ["https://data.lab.example/bigwigs/"]
+timeout = 3
+max_bytes = 2000000
+"""
+HUBS = """
+[[hub]]
+path = "hub/hub.txt"
+tracks = ["a"]
+
+[[hub]]
+url = "https://data.lab.example/bigwigs/hub.txt"
+genome = "hg19"
+"""
+
+
+def test_observed_files_and_hubs_lie_at_permitted_addresses(tmp_path: Path) -> None:
+    project = load(tmp_path, AWAY + FILES + HUBS)
+    observed = project.track[0].observed
+    assert isinstance(observed, Address)
+    assert (observed.target, observed.name) == ("/bigwigs/a.bw?key=s3cret", "a.bw")
+    assert rules_of(observed) == project.files.rules
+    assert (project.files.timeout, project.files.max_bytes, len(project.files.urls)) == (3, 2_000_000, 1)
+    first, second = project.hub
+    assert (first.source, first.tracks) == (tmp_path / "hub/hub.txt", ("a",))
+    assert isinstance(second.source, Address)
+    assert second.genome == "hg19"
+    assert project.permitted(first).folders == (tmp_path / "hub",)
+    assert project.permitted(second).folders == ()
+    defaults = load(tmp_path, GOOD).files
+    assert (defaults.roots, defaults.urls, defaults.timeout, defaults.max_bytes) == (None, (), 10, 64 << 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (AWAY, r"track\.0\.observed: https://data\.lab\.example/bigwigs/a\.bw is not opened: name what may be"),
+        (
+            AWAY.replace("/bigwigs/", "/other/") + FILES,
+            r"track\.0\.observed: .*is not below what \[files\] urls permits",
+        ),
+        (AWAY.replace("data.lab", "me:pass@data.lab") + FILES, r"track\.0\.observed: .*a name or a password"),
+        (AWAY.replace("https:", "ftp:") + FILES, r"track\.0\.observed: .*is no address"),
+        (GOOD.replace('"observed/a.bw"', "3"), r"track\.0\.observed: .*a path or an address, found 3"),
+        (
+            GOOD.replace("genome/hg19.fa.gz", "https://data.lab.example/bigwigs/g.fa") + FILES,
+            "genome: .*only a track's",
+        ),
+        (GOOD + FILES.replace("bigwigs/", "?key=s3cret"), r"files\.urls\.0: .*begins no other address"),
+        (GOOD + FILES.replace('"https://data.lab.example/bigwigs/"', "7"), r"files\.urls\.0: .*an address is a text"),
+        (GOOD + FILES.replace("timeout = 3", "timeout = 0"), r"files\.timeout: .*found 0"),
+        (GOOD + FILES.replace("timeout = 3", "timeout = nan"), r"files\.timeout"),
+        (GOOD + FILES.replace("2000000", "10"), r"files\.max_bytes: .*found 10"),
+        (GOOD + FILES.replace("timeout", "time_out"), r"files\.time_out: Extra inputs"),
+        (GOOD + HUBS, r"hub\.1\.url: .*is not opened"),
+        (GOOD + FILES + "[[hub]]", r"hub\.0: .*either a path or a url"),
+        (GOOD + FILES + HUBS.replace('genome = "hg19"', 'path = "x"'), r"hub\.1: .*either a path or a url"),
+    ],
+)
+def test_what_may_not_be_opened_is_said(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault) as caught:
+        load(tmp_path, text)
+    for secret in ("s3cret", "pass@"):
+        assert secret not in str(caught.value)
+
+
+@pytest.fixture
+def rooted(tmp_path: Path) -> Path:
+    """A project's folder beside two others, one of which is a root."""
+    for name in ("own", "data", "elsewhere"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.bw").touch()
+    (tmp_path / "own" / "linked.bw").symlink_to(tmp_path / "elsewhere" / "a.bw")
+    (tmp_path / "own" / "data.bw").symlink_to(tmp_path / "data" / "a.bw")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    return tmp_path / "own"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("a.bw", "own/a.bw"),
+        ("../data/a.bw", "data/a.bw"),
+        ("data.bw", "data/a.bw"),
+        ("not/there.bw", "own/not/there.bw"),
+    ],
+)
+def test_with_roots_files_lie_there_or_beside_the_project(rooted: Path, given: str, found: str) -> None:
+    for root in ("../data", "../link", str(rooted.parent / "link")):
+        project = load(rooted, GOOD.replace("observed/a.bw", given) + f'[files]\nroots = ["{root}"]\n')
+        assert project.track[0].observed == rooted.parent / found
+
+
+@pytest.mark.parametrize(
+    "given", ["linked.bw", "../elsewhere/a.bw", "/etc/passwd", "../data-2/a.bw", "../data/../x.bw"]
+)
+@pytest.mark.parametrize("place", ["observed/a.bw", "genome/hg19.fa.gz", "split.bed"])
+def test_and_nowhere_else(rooted: Path, given: str, place: str) -> None:
+    text = GOOD.replace(place, given)
+    with pytest.raises(UsageError, match=r"is not opened: it is not below .*\[files\] roots") as caught:
+        load(rooted, text + '[files]\nroots = ["../data"]\n')
+    assert str(caught.value).count(", which leads to ") <= 1
+    load(rooted, text)
+
+
+def test_what_is_found_beside_a_project_lies_in_a_root_too(rooted: Path) -> None:
+    (rooted / "genes.tsv.gz").symlink_to(rooted.parent / "elsewhere" / "a.bw")
+    with pytest.raises(UsageError, match=r"genes: .*is not opened"):
+        load(rooted, GOOD + "[files]\nroots = []\n")
+    (rooted / "genes.tsv.gz").unlink()
+    with pytest.raises(UsageError, match=r"hub\.0\.path: .*is not opened"):
+        load(rooted, GOOD + '[files]\nroots = []\n[[hub]]\npath = "../data/hub.txt"\n')
+
+
+def test_links_that_go_round_are_said(rooted: Path) -> None:
+    (rooted / "round.bw").symlink_to(rooted / "round.bw")
+    text = GOOD.replace("observed/a.bw", "round.bw") + "[files]\nroots = []\n"
+    with pytest.raises(UsageError, match="go round"):
+        load(rooted, text)
