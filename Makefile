@@ -3,6 +3,7 @@ PYTHON ?= python3
 
 PY := .venv/bin/python
 INSTALLED := .venv/.installed
+BROWSERS := tests/browsers/node_modules/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo lint test smoke parity bench clean
@@ -26,6 +27,7 @@ lint: setup ## check style and types of Python and TypeScript
 	@$(PY) hatch_build.py npm run --silent check
 
 test: lint ## lint, then run all tests (make test ARGS="-k genome")
+	@$(MAKE) --silent $(BROWSERS) || echo "igv.js and JBrowse could not be installed; what needs them is skipped" >&2
 	.venv/bin/pytest $(ARGS)
 
 smoke: setup ## start the demo, wait for a predicted tile, stop it
@@ -40,7 +42,7 @@ bench: setup ## measure all that has a bar, and write benchmarks/RESULTS.md (20 
 	@$(PY) benchmarks/results.py $(ARGS)
 
 clean: ## remove what was built, the environment too
-	rm -rf .venv .venv-parity server/static viewer/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	rm -rf .venv .venv-parity server/static viewer/node_modules tests/browsers/node_modules dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 	find tracks model server tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that an interrupted install is done again.
@@ -50,6 +52,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(PY) || "$(PYTHON)" -m venv --clear .venv
 	@echo "installing the pinned packages into .venv (minutes, the first time)"
 	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Genome browsers that are not ours, which the tests have read our files.
+$(BROWSERS): tests/browsers/package.json tests/browsers/package-lock.json tests/browsers/.npmrc
+	@echo "installing igv.js and JBrowse into tests/browsers, for the tests (340 MB)"
+	@$(PY) hatch_build.py npm --prefix ../tests/browsers ci --silent
 	@touch $@
 
 # TensorFlow wants an older h5py than the one that is pinned.

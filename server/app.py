@@ -75,7 +75,7 @@ def create_app(
     add_export(app, site, stopping)
     virtual = VirtualFiles(site)
     add_virtual(app, virtual)
-    add_hub(app, site, virtual, base_url, access.token)
+    add_hub(app, site, virtual, base_url, access)
     return app
 
 

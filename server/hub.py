@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotFound
 
 from server.live_hub import LiveHub
 from server.ranges import UnsatisfiableError, parse_range
+from server.security import Access
 from tracks.errors import UsageError
 from tracks.hub.files import CUSTOM, HUB_TXT, IGV_JSON, IGV_XML, JBROWSE, SIZES
 from tracks.hub.igv import session_json, session_xml
@@ -31,13 +32,16 @@ _CACHED = {"Cache-Control": "no-cache"}
 """What is here is cheap to make, and names addresses that change with the model."""
 
 
-def add_hub(app: Flask, site: Site, virtual: Virtual, base_url: str | None = None, token: str | None = None) -> None:
+def add_hub(
+    app: Flask, site: Site, virtual: Virtual, base_url: str | None = None, access: Access | None = None
+) -> None:
     """Add ``/hub/...``, ``/files/<slug>.bw`` and ``/api/browsers`` to an application.
 
-    ``base_url`` is the server's address as others reach it; without it that by which it was asked. ``token`` is written
-    into every address, since the programs that read these keep no cookie.
+    ``base_url`` is the server's address as others reach it; without it that by which it was asked. The token of
+    ``access`` is written into every address, since the programs that read these keep no cookie. A session or a
+    configuration that is asked for with ``?download=1`` is one to save, under a name of the project's own.
     """
-    live = LiveHub(site, virtual, token)
+    live = LiveHub(site, virtual, access or Access())
 
     def base() -> str:
         return (base_url or request.host_url).rstrip("/")
@@ -48,21 +52,28 @@ def add_hub(app: Flask, site: Site, virtual: Virtual, base_url: str | None = Non
     def text(made: str, kind: str = "text/plain") -> Response:
         return Response(made, mimetype=kind, headers=_CACHED)
 
+    def saved(made: str, kind: str) -> Response:
+        response = text(made, kind)
+        if request.args.get("download"):
+            name = live.file_name(request.path.rpartition("/")[2])
+            response.headers.set("Content-Disposition", "attachment", filename=name)
+        return response
+
     @app.get(f"/hub/{HUB_TXT}")
     def hub_txt() -> Response:
         return text(hub_text(hub()))
 
     @app.get(f"/hub/{IGV_XML}")
     def igv_xml() -> Response:
-        return text(session_xml(hub()), "application/xml")
+        return saved(session_xml(hub()), "application/xml")
 
     @app.get(f"/hub/{IGV_JSON}")
     def igv_json() -> Response:
-        return text(session_json(hub(), live.address(base(), f"/hub/{SIZES}")), "application/json")
+        return saved(session_json(hub(), live.address(base(), f"/hub/{SIZES}")), "application/json")
 
     @app.get(f"/hub/{JBROWSE}")
     def jbrowse() -> Response:
-        return text(jbrowse_config(hub(), live.address(base(), f"/hub/{SIZES}")), "application/json")
+        return saved(jbrowse_config(hub(), live.address(base(), f"/hub/{SIZES}")), "application/json")
 
     @app.get(f"/hub/{CUSTOM}")
     def custom() -> Response:

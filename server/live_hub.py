@@ -7,14 +7,15 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from werkzeug.exceptions import NotFound
 
 from tracks.bigwig import summarise_bigwig
+from tracks.errors import TracksError
 from tracks.hub.assemblies import ASSEMBLIES, Assembly
 from tracks.hub.bigbed import Placed, place, read_intervals, write_bigbed
-from tracks.hub.files import HUB_TXT, IGV_JSON, IGV_XML, INDEX, JBROWSE
+from tracks.hub.files import HUB_TXT, IGV_JSON, IGV_XML, INDEX, INDEX_NAME, JBROWSE
 from tracks.hub.limits import signal_limits, value_range
 from tracks.hub.links import custom_tracks, igv_desktop_link, igv_web_link, jbrowse_web_link, ucsc_link
 from tracks.hub.looks import difference_signal, observed_signal, predicted_signal
@@ -24,9 +25,11 @@ from tracks.hub.names import long_label, track_name, unique, why_hidden
 from tracks.hub.pages import hub_page, intervals_page, track_page
 from tracks.hub.stanzas import hub_text
 from tracks.regions import parse_region
+from tracks.track import slug_of
 from tracks.virtual import JBROWSE_SLOT, SLOT
 
 if TYPE_CHECKING:
+    from server.security import Access
     from server.site import Panel, Site
     from tracks.hub.looks import Ends
     from tracks.hub.model import Signal
@@ -34,6 +37,11 @@ if TYPE_CHECKING:
 
 EMAIL = "nobody@example.org"
 """UCSC wants an address in every hub; a server has none (RFC 2606)."""
+
+_WAYS_OUT = (
+    "start with tracks serve --public-url https://... where it has an address that others reach, or write a folder for "
+    "a web host with tracks hub -o"
+)
 
 
 class Virtual(Protocol):
@@ -47,23 +55,25 @@ class Virtual(Protocol):
 class LiveHub:
     """A site's hub, made when it is asked for, from what the site shows now."""
 
-    def __init__(self, site: Site, virtual: Virtual, token: str | None = None) -> None:
-        self._site, self._virtual, self._token = site, virtual, token
+    def __init__(self, site: Site, virtual: Virtual, access: Access) -> None:
+        self._site, self._virtual, self._access = site, virtual, access
         # Bounds of other tracks have panels only where they are observed themselves.
         self._panels = [panel for panel in site.panels if panel.predicted or _local(panel) is not None]
         beds = site.project.annotation
-        named = unique([track_name(panel.track.slug) for panel in self._panels] + [f"bed_{bed.slug}" for bed in beds])
+        slugs = [panel.track.slug for panel in self._panels]
+        named = unique([*slugs, *(f"bed_{bed.slug}" for bed in beds)], [INDEX_NAME])
         self._names = named[: len(self._panels)]
-        self._beds = dict(zip(map(track_name, named[len(self._panels) :]), beds, strict=True))
+        self._beds = dict(zip(named[len(self._panels) :], beds, strict=True))
         self._assembly = Assembly(site.assembly, site.genome.chrom_sizes)
         self._making = threading.Lock()
         self._limits = functools.cache(self._limits_of)
-        self._placed = functools.cache(self._placed_bed)
+        self._read = functools.cache(self._placed_bed)
         self._bigbed = functools.cache(self._made_bigbed)
 
     def address(self, base: str, path: str, **asked: str) -> str:
         """Return the whole address of a path of this server, with the token where there is one."""
-        query = urlencode({**({"token": self._token} if self._token else {}), **asked})
+        token = self._access.token
+        query = urlencode({**({"token": token} if token else {}), **asked})
         return f"{base}{path}{('&' if '?' in path else '?') + query if query else ''}"
 
     def hub(self, base: str, region: str | None = None) -> Hub:
@@ -91,15 +101,18 @@ class LiveHub:
 
     def _track(self, base: str, name: str, panel: Panel) -> HubTrack:
         track, slug = panel.track, panel.track.slug
-        limits, values = self._limits(slug)
+        try:
+            limits, values = self._limits(slug)
+        except TracksError:  # its file went away, or is damaged; the others' hub stands
+            limits, values = panel.limits, panel.limits or (0.0, 1.0)
         signals: list[Signal] = []
         if _local(panel) is not None:
             url = self.address(base, f"/files/{quote(slug)}.bw")
-            signals.append(observed_signal(name, track, url, limits, values))
-        for made in panel.predicted:
+            signals.append(observed_signal(name, track, url, limits, values, bool(panel.predicted)))
+        for number, made in enumerate(panel.predicted):
             head = made.head if len(panel.predicted) > 1 else ""
             urls = [self.address(base, self._virtual.path(made.head, slug, slot)) for slot in (SLOT, JBROWSE_SLOT)]
-            signals.append(predicted_signal(name, track, urls[0], limits, values, head, len(signals), urls[1]))
+            signals.append(predicted_signal(name, track, urls[0], limits, values, head, number, urls[1]))
         difference = None
         if panel.predicted and _local(panel) is not None:
             head = panel.predicted[0].head
@@ -155,6 +168,13 @@ class LiveHub:
             write_bigbed(path, self._placed(name), self._site.genome.chrom_sizes)
             return path.read_bytes()
 
+    def _placed(self, name: str) -> Placed:
+        """The intervals of a BED file; none where it went away, or is damaged."""
+        try:
+            return self._read(name)
+        except TracksError:
+            return Placed((), 0, 0)
+
     def _placed_bed(self, name: str) -> Placed:
         bed: Annotation = self._beds[name]
         return place(read_intervals(bed.bed), self._assembly.sizes, self._assembly.name_of)
@@ -170,19 +190,35 @@ class LiveHub:
         url = self.address(base, f"/hub/{HUB_TXT}")
         session = self.address(base, f"/hub/{IGV_XML}", **asked)
         config = self.address(base, f"/hub/{JBROWSE}")
+        json = self.address(base, f"/hub/{IGV_JSON}", **asked)
+        # The XML session names a genome that IGV has; the other one brings its own.
+        on_web = session if hub.genome in ASSEMBLIES else json
         why = self.why_not_ucsc(base)
         return {
             "hub": {"url": url, "text": hub_text(hub)},
             "ucsc": {"url": None if why else ucsc_link(hub, url), "why": why},
             "igv": {
                 "session": session,
-                "json": self.address(base, f"/hub/{IGV_JSON}", **asked),
+                "json": json,
                 "desktop": igv_desktop_link(hub, session),
-                "web": igv_web_link(session),
+                **self._web(igv_web_link(on_web)),
+                "file": _own_path(IGV_XML, **asked),
             },
-            "jbrowse": {"config": config, "web": jbrowse_web_link(hub, config)},
+            "jbrowse": {"config": config, **self._web(jbrowse_web_link(hub, config)), "file": _own_path(JBROWSE)},
             "custom_tracks": custom_tracks(hub),
         }
+
+    def _web(self, link: str) -> dict[str, str | None]:
+        """The address of a page elsewhere, or why a browser would not let that page read from this server."""
+        site = urlsplit(link)
+        origin = f"{site.scheme}://{site.netloc}"
+        if self._access.lists(origin):
+            return {"web": link, "why": ""}
+        return {"web": None, "why": f"pages of {origin} may not read from this server; start it with --cors {origin}"}
+
+    def file_name(self, ending: str) -> str:
+        """Return the name under which a person saves a file of the hub."""
+        return f"{slug_of(self._site.project.name) or 'tracks'}_{ending}"
 
     def why_not_ucsc(self, base: str) -> str:
         """Say in words why UCSC's browser cannot show the hub; empty where it can."""
@@ -193,7 +229,13 @@ class LiveHub:
         other = next((chrom for chrom in self._assembly.sizes if assembly.name_of(chrom) != chrom), None)
         if other is not None:
             return f"UCSC has no chromosome '{other}' in {assembly.name}; tracks hub writes files with its names"
-        return why_hidden(base) or ""
+        hidden = why_hidden(base)
+        return f"{hidden}; {_WAYS_OUT}" if hidden else ""
+
+
+def _own_path(name: str, **asked: str) -> str:
+    """The path of a file to save, for our own page, which keeps the token as a cookie."""
+    return f"/hub/{name}?{urlencode({**asked, 'download': 1})}"
 
 
 def track_genome(assembly: str) -> str:

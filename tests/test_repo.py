@@ -36,6 +36,7 @@ DOCUMENTS = (
     "docs/basenji2.md",
     "docs/cluster.md",
     "docs/speed.md",
+    "docs/browsers.md",
 )
 
 
@@ -95,7 +96,7 @@ def test_files_are_small() -> None:
 
 
 def test_nothing_built_is_in_version_control() -> None:
-    built = ("server/static/", "viewer/node_modules/", ".venv/", "dist/")
+    built = ("server/static/", "viewer/node_modules/", "tests/browsers/node_modules/", ".venv/", "dist/")
     assert not [name for name in repository_files() if name.startswith(built) or "__pycache__" in name]
 
 

@@ -17,9 +17,12 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from server.hub import add_hub
+from server.security import Access
 from server.site import Site
 from tests.server.web import read
 from tests.tracks.hub.rules import check_hub, parsed
+from tracks.errors import TracksError, UsageError
+from tracks.track import Track
 from tracks.virtual import SLOT
 
 BASE = "https://tracks.lab.example"
@@ -47,11 +50,11 @@ Ask = Callable[..., FlaskClient]
 
 @pytest.fixture
 def ask(site: Site) -> Ask:
-    """An application with the hub alone: ``ask(base, token)``."""
+    """An application with the hub alone: ``ask(base, token, origins)``."""
 
-    def made(base: str | None = BASE, token: str | None = None) -> FlaskClient:
+    def made(base: str | None = BASE, token: str | None = None, *origins: str) -> FlaskClient:
         app = Flask("hub")
-        add_hub(app, site, Shelf(), base, token)
+        add_hub(app, site, Shelf(), base, Access(token=token, origins=frozenset(origins)))
         app.test_client_class = Client
         return app.test_client()
 
@@ -111,15 +114,19 @@ def test_without_an_address_of_its_own_it_is_the_one_that_was_asked(ask: Ask) ->
     assert told["ucsc"]["why"] == "'small' is no assembly that UCSC has, as far as is known here"
 
 
-def test_what_the_menu_is_told(ask: Ask) -> None:
-    told = read(ask().get("/api/browsers?region=chr20:1,001-2,000"))
+def test_what_the_menu_is_told(ask: Ask, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = read(ask(BASE, None, "*").get("/api/browsers?region=chr20:1,001-2,000"))
     assert told.keys() == {"hub", "ucsc", "igv", "jbrowse", "custom_tracks"}
     assert told["hub"]["url"] == f"{BASE}/hub/hub.txt"
     session = f"{BASE}/hub/igv_session.xml?region=chr20%3A1%2C001-2%2C000"
     assert told["igv"]["session"] == session
     assert told["igv"]["desktop"].startswith("http://localhost:60151/load?file=https%3A%2F%2F")
     assert told["igv"]["desktop"].endswith("&locus=chr20%3A1001-2000")
+    # IGV has no genome of the project's name; with hg38 it shows letters and genes.
     assert told["igv"]["web"].startswith("https://igv.org/app/?sessionURL=https%3A%2F%2F")
+    assert "igv_session.json" in told["igv"]["web"]
+    monkeypatch.setattr(site, "assembly", "hg38")
+    assert "igv_session.xml" in read(ask(BASE, None, "*").get("/api/browsers"))["igv"]["web"]
     assert told["jbrowse"]["config"] == f"{BASE}/hub/jbrowse.json"
     assert "loc=chr20%3A1001-2000" in told["jbrowse"]["web"]
     assert told["custom_tracks"].count("track type=bigWig") == 4
@@ -139,7 +146,36 @@ def test_ucsc_opens_what_it_can_reach_and_has(ask: Ask, site: Site, monkeypatch:
     )
     assert told["ucsc"]["why"] == ""
     for hidden in ("http://127.0.0.1:8765", "http://10.1.2.3", "http://localhost", "http://[::1]:80", "http://lab"):
-        assert "UCSC reads files from its own machines" in read(ask(hidden).get("/api/browsers"))["ucsc"]["why"]
+        why = read(ask(hidden).get("/api/browsers"))["ucsc"]["why"]
+        assert "UCSC reads files from its own machines" in why
+        assert "tracks serve --public-url https://..." in why
+        assert "tracks hub -o" in why
+
+
+def test_pages_of_other_sites_need_to_be_listed(ask: Ask) -> None:
+    told = read(ask().get("/api/browsers"))
+    for browser, origin in (("igv", "https://igv.org"), ("jbrowse", "https://jbrowse.org")):
+        assert told[browser]["web"] is None
+        assert told[browser]["why"] == (
+            f"pages of {origin} may not read from this server; start it with --cors {origin}"
+        )
+    told = read(ask(BASE, None, "https://igv.org").get("/api/browsers"))
+    assert (told["igv"]["web"][:16], told["igv"]["why"]) == ("https://igv.org/", "")
+    assert told["jbrowse"]["web"] is None
+
+
+def test_sessions_are_saved_from_the_server_itself_under_a_name(ask: Ask, site: Site) -> None:
+    client = ask(token="secret-secret-secret")
+    told = read(client.get("/api/browsers?region=chr20:1-1000"))
+    igv, jbrowse = told["igv"]["file"], told["jbrowse"]["file"]
+    assert igv == "/hub/igv_session.xml?region=chr20%3A1-1000&download=1"
+    for path, ending in ((igv, "igv_session.xml"), (jbrowse, "jbrowse.json"), ("/hub/igv_session.json?download=1", "")):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename=small_")
+        assert ending in answer.headers["Content-Disposition"]
+        assert BASE in answer.text
+        assert "Content-Disposition" not in client.get(path.replace("download=1", "")).headers
 
 
 def test_the_observed_file_whole_and_by_ranges(ask: Ask, project: Path, tmp_path: Path) -> None:
@@ -230,6 +266,32 @@ def test_chromosomes_for_jbrowse_and_igv(ask: Ask) -> None:
     assert location["uri"] == f"{BASE}/hub/chrom.sizes"
     session = json.loads(ask().get("/hub/igv_session.json").text)
     assert session["reference"]["fastaURL"] == f"{BASE}/hub/chrom.sizes"
+
+
+def test_an_observed_file_that_cannot_be_read_leaves_the_others_hub(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> None:
+        raise TracksError(f"cannot read {path}")
+
+    monkeypatch.setattr(Track, "is_fraction", property(lambda self: False))  # whose axis is found in the file
+    client = ask()
+    with monkeypatch.context() as patched:
+        patched.setattr("server.live_hub.summarise_bigwig", gone)
+        tracks = check_hub(client.get("/hub/hub.txt").text)
+        assert (len(tracks), tracks["cpg_methylation_imr90"]["autoScale"]) == (6, "on")
+    # It is looked at again, in case it comes back.
+    assert check_hub(client.get("/hub/hub.txt").text)["cpg_methylation_imr90"]["viewLimits"] == "0:1"
+
+
+def test_a_bed_file_that_cannot_be_read_leaves_the_others_hub(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> None:
+        raise UsageError(f"there is no BED file {path}")
+
+    client = ask()
+    with monkeypatch.context() as patched:
+        patched.setattr("server.live_hub.read_intervals", gone)
+        assert "bed_cpg_islands" not in check_hub(client.get("/hub/hub.txt").text)
+        assert client.get("/hub/bed_cpg_islands.bb").status_code == 404
+    assert "bed_cpg_islands" in check_hub(client.get("/hub/hub.txt").text)
 
 
 def test_the_observed_values_through_the_address(ask: Ask, observed: dict[str, np.ndarray], tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from server.virtual_http import FOREVER
 from tests.conftest import CHROM_SIZES
 from tests.server.listening import listening
 from tests.server.web import read
+from tracks.errors import TracksError
 from tracks.grid import BIN, bin_count
 from tracks.regions import Region
 from tracks.virtual import JBROWSE_SLOT
@@ -188,6 +189,24 @@ def test_a_window_that_failed_is_tried_again_by_who_reads_it_again(
     assert waiting_site.predictions.now().failed == 0
 
 
+def test_an_observed_file_that_fails_is_told_on_the_terminal_once(
+    site: Site, static: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = VirtualFiles(site)
+    client = create_app(site, static).test_client()
+    path = files.path("bins", CPG, difference=True)
+    first = files.find(*address(path)).layout(8192).sections_at
+
+    def broken(*_: object) -> np.ndarray:
+        raise TracksError("cannot read /observed/file.bw")
+
+    monkeypatch.setattr("server.tilesets.ObservedTileset.region_bins", broken)
+    for _ in range(2):
+        answer = client.get(path, headers={"Range": f"bytes={first}-{first + 100}"})
+        assert (answer.status_code, "/observed" in answer.text) == (503, False)
+    assert capsys.readouterr().err == "tracks: warning: cannot read /observed/file.bw\n"
+
+
 def test_a_store_that_is_pruned_meanwhile_is_filled_again(waiting_site: Site, static: Path) -> None:
     from tracks.store_admin import holdings, prune
 
@@ -251,6 +270,24 @@ def test_the_address_may_hold_the_token(site: Site, static: Path, files: Virtual
     assert client.head(f"{path}?token={TOKEN}").status_code == 200
     assert client.head(f"{path}?slot=131072&token={TOKEN}").status_code == 200
     assert client.get(f"/api/status?token={TOKEN}").status_code == 401, "elsewhere an address is no place for it"
+
+
+def test_with_a_token_nobody_shares_what_is_kept(site: Site, static: Path, overview: Path) -> None:
+    client = create_app(site, static, Access(token=TOKEN)).test_client()
+    answer = client.get(f"{VirtualFiles(site).path('bins', CPG)}?token={TOKEN}", headers={"Range": "bytes=0-9"})
+    assert answer.cache_control.private
+    assert not answer.cache_control.public
+    assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_pages_of_other_origins_compute_nothing(site: Site, static: Path, files: VirtualFiles) -> None:
+    client = create_app(site, static).test_client()
+    for path in (files.path("bins", CPG), f"/files/{CPG}.bw"):
+        answer = client.get(path, headers={"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"})
+        assert answer.status_code == 403
+        assert "--cors" in read(answer)["error"]
+        with client.head(path) as own:
+            assert own.vary
 
 
 def test_pages_of_listed_origins_may_read_ranges(site: Site, static: Path, files: VirtualFiles) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -204,10 +205,106 @@ def test_a_folder_with_files_is_left_alone(cli: Cli, pair: list[Path], tmp_path:
     assert {path.name for path in out.iterdir()} == before
 
 
+def test_an_older_hubs_files_go_with_it(cli: Cli, pair: list[Path], tmp_path: Path) -> None:
+    out, other = tmp_path / "hub", signal(tmp_path / "other.bw", 3)
+    assert cli("hub", "-o", out, *pair, "--base-url", BASE).exit_code == 0
+    mine = ["mine.bw", "notes.html"]
+    for name in mine:
+        shutil.copy(other, out / name)
+    result = cli("hub", "-o", out, other, "--overwrite")
+    assert result.exit_code == 0, result.stderr
+    assert f"tracks: removed of the hub that was in {out}: " in result.stderr
+    left = {path.name for path in out.iterdir()}
+    assert cli("hub", "-o", tmp_path / "new", other).exit_code == 0
+    assert left == {path.name for path in (tmp_path / "new").iterdir()} | set(mine)
+
+
+def test_what_is_read_or_was_not_written_here_stays(cli: Cli, pair: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "hub"
+    assert cli("hub", "-o", out, *pair).exit_code == 0
+    slug = published_tracks("bins")[0].slug
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    (tmp_path / "link").symlink_to("hub")
+    for folder in (out, tmp_path / "link"):
+        result = cli("hub", "-o", folder, out / f"{slug}_difference.bw", "--overwrite")
+        assert result.exit_code == 2
+        assert f"_difference.bw is read by this command, and {folder} is where the hub goes" in result.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    # Somebody's own hub, whose tracks are named as ours are.
+    by_hand = tmp_path / "by_hand"
+    by_hand.mkdir()
+    (by_hand / "hub.txt").write_text("hub x\nuseOneFile on\n\ngenome hg38\n\ntrack a\nbigDataUrl a.bw\n")
+    (by_hand / "a.bw").write_text("years of work")
+    assert cli("hub", "-o", by_hand, *pair, "--overwrite").exit_code == 0
+    assert (by_hand / "a.bw").read_text() == "years of work"
+
+
+def test_a_folder_in_the_place_of_a_file(cli: Cli, pair: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "hub"
+    (out / "hub.txt").mkdir(parents=True)
+    result = cli("hub", "-o", out, *pair, "--overwrite")
+    assert result.exit_code == 2
+    assert f"{out / 'hub.txt'} is a folder, and the hub has a file of that name" in result.stderr
+    assert [path.name for path in out.iterdir()] == ["hub.txt"]
+
+
 def test_linked_files(cli: Cli, pair: list[Path], tmp_path: Path) -> None:
     assert cli("hub", "-o", tmp_path / "hub", *pair, "--link").exit_code == 0
     slug = published_tracks("bins")[0].slug
     assert (tmp_path / "hub" / f"{slug}_observed.bw").samefile(pair[0])
+    (tmp_path / "symbolic.bw").symlink_to(pair[0].relative_to(tmp_path))
+    assert cli("hub", "-o", tmp_path / "more", tmp_path / "symbolic.bw", "--link").exit_code == 0
+    assert (tmp_path / "more" / "symbolic_observed.bw").samefile(pair[0])
+    assert not (tmp_path / "more" / "symbolic_observed.bw").is_symlink()
+
+
+def raw(path: Path, values: list[float], zooms: int = 10) -> Path:
+    """Runs of 500 bases with these values, as pyBigWig writes them: whatever they are."""
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader(list(SIZES.items()), maxZooms=zooms)
+        for number, value in enumerate(values):
+            start = 10_000_000 + 1_000 * number
+            file.addEntries(["chr20"], [start], ends=[start + 500], values=[value])
+    return path
+
+
+@pytest.mark.parametrize("zooms", [0, 10])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_left_out(cli: Cli, tmp_path: Path, wrong: float, zooms: int) -> None:
+    path = raw(tmp_path / "a.bw", [1.0, wrong, 3.0], zooms)
+    result = cli("hub", "-o", tmp_path / "hub", path)
+    assert result.exit_code == 0, result.stderr
+    assert f"tracks: {path}: values that are not finite were left out\n" in result.stderr
+    with pyBigWig.open(str(tmp_path / "hub" / "a_observed.bw")) as file:
+        assert file.intervals("chr20") == ((10_000_000, 10_000_500, 1.0), (10_002_000, 10_002_500, 3.0))
+    assert "\ntype bigWig 1 3\n" in (tmp_path / "hub" / "hub.txt").read_text()
+
+
+def test_a_file_without_any_value(cli: Cli, tmp_path: Path) -> None:
+    for number, values in enumerate(([], [np.nan, np.nan], [np.inf])):
+        result = cli("hub", "-o", tmp_path / "hub", raw(tmp_path / f"{number}.bw", values), "--genome", "hg38")
+        assert result.exit_code in (1, 2)
+        assert f"{tmp_path / f'{number}.bw'}" in result.stderr.splitlines()[-1]
+        assert not list((tmp_path / "hub").iterdir())
+
+
+def test_a_missing_value_written_as_the_largest_number(cli: Cli, tmp_path: Path) -> None:
+    result = cli("hub", "-o", tmp_path / "hub", raw(tmp_path / "a.bw", [1.0, 3.0e38, 3.0]))
+    assert result.exit_code == 0, result.stderr
+    check_hub((tmp_path / "hub" / "hub.txt").read_text())
+
+
+def test_names_that_would_meet(cli: Cli, tmp_path: Path) -> None:
+    names = ["cpg_predicted", "cpg_observed", "cpg_predicted_predicted", "cpg_predicted_observed", "hub", "x" * 90]
+    files = [signal(tmp_path / f"{name}.bw", number) for number, name in enumerate(names)]
+    result = cli("hub", "-o", tmp_path / "hub", *files)
+    assert result.exit_code == 0, result.stderr
+    stanzas = check_hub((tmp_path / "hub" / "hub.txt").read_text())
+    pages = {stanza["html"]: stanza["longLabel"] for stanza in stanzas.values() if "html" in stanza}
+    for page, label in pages.items():
+        assert f"<p>{label.partition(',')[0]}"[:20] in (tmp_path / "hub" / page).read_text(), page
+    assert len(pages) == 4
+    assert len({stanza["bigDataUrl"] for stanza in stanzas.values() if "bigDataUrl" in stanza}) == 8
 
 
 def test_another_assembly_by_its_lengths(cli: Cli, tmp_path: Path) -> None:
@@ -252,6 +349,15 @@ def project(tmp_path: Path, fasta: Path) -> Path:
 def hub_of(cli: Cli, project: Path, out: Path, *more: object) -> Result:
     sizes = project.with_name("small.fa")
     return cli("hub", "-o", out, "--project", project, "--genome", "small", "--chrom-sizes", sizes, *more)
+
+
+def test_intervals_that_are_none_are_told_of(cli: Cli, project: Path, tmp_path: Path) -> None:
+    bed = project.with_name("lads.bed")
+    bed.write_text("")
+    result = hub_of(cli, project, tmp_path / "hub")
+    assert result.exit_code == 0, result.stderr
+    assert f"tracks: {bed} has no interval to show, so 'LADs' is not in the hub\n" in result.stderr
+    assert not list((tmp_path / "hub").glob("*.bb"))
 
 
 def test_a_models_stored_predictions(cli: Cli, model_folder: Path, project: Path, tmp_path: Path) -> None:

@@ -29,13 +29,17 @@ def answer(address: str, region: str, **changes: object) -> dict[str, Any]:
         "hub": {"url": HUB},
         "ucsc": {"url": f"{address}static/viewer.css?position={region}", "why": ""},
         "igv": {
-            "session": f"{address}static/viewer.css?session.xml",
+            "session": f"{HUB}?session.xml",
+            "file": "/static/viewer.css?session.xml",
             "desktop": f"http://localhost:60151/load?file={HUB}&locus={region}",
             "web": "https://igv.org/app/?sessionURL=https://tracks.lab.example/hub/igv.xml",
+            "why": "",
         },
         "jbrowse": {
-            "config": f"{address}static/viewer.css?config.json",
+            "config": f"{HUB}?config.json",
+            "file": "/static/viewer.css?config.json",
             "web": f"https://jbrowse.org/code/jb2/latest/?config=https://tracks.lab.example/hub/jbrowse.json&loc={region}",
+            "why": "",
         },
         "custom_tracks": LINES,
         **changes,
@@ -75,30 +79,42 @@ def test_the_menu_offers_every_browser_what_the_server_answers(visit: Visit) -> 
     menu = ready(page)
     expect(menu.get_by_role("group")).to_have_count(3)
     expect(menu.get_by_role("group", name=f"In a new tab, at {PLACE}").get_by_role("menuitem")).to_have_count(4)
-    for name, starts in (
-        ("IGV desktop", "http://localhost:60151/load?"),
-        ("IGV web", "https://igv.org/app/?sessionURL="),
-        ("JBrowse web", "https://jbrowse.org/code/jb2/"),
+    link = entry(page, "IGV desktop")
+    expect(link).to_have_attribute("href", re.compile(f"^{re.escape('http://localhost:60151/load?')}"))
+    expect(link).to_have_attribute("target", "_blank")
+    expect(link).to_have_attribute("rel", "noopener")
+    address = unquote(link.get_attribute("href") or "").replace(",", "")
+    assert re.search(r"chr22:46640001-46740000", address), address
+    # This server listens on the loopback address, so UCSC's machines cannot read from it, and lets no other site's
+    # pages read.
+    for name, way in (
+        ("UCSC Genome Browser", "--public-url"),
+        ("IGV web", "--cors https://igv.org"),
+        ("JBrowse web", "--cors https://jbrowse.org"),
     ):
-        link = entry(page, name)
-        expect(link).to_have_attribute("href", re.compile(f"^{re.escape(starts)}"))
-        expect(link).to_have_attribute("target", "_blank")
-        expect(link).to_have_attribute("rel", "noopener")
-    for name in ("IGV desktop", "JBrowse web"):
-        address = unquote(entry(page, name).get_attribute("href") or "").replace(",", "")
-        assert re.search(r"chr22:46640001(-|\.\.)46740000", address), address
-    # This server listens on the loopback address, so UCSC's machines cannot read from it.
-    ucsc = entry(page, "UCSC Genome Browser")
-    expect(ucsc).to_have_attribute("aria-disabled", "true")
-    assert len(ucsc.locator(".reason").inner_text()) > 20
-    for name in ("IGV session file", "JBrowse configuration"):
-        got = page.request.get(entry(page, name).get_attribute("href") or "")
+        expect(entry(page, name)).to_have_attribute("aria-disabled", "true")
+        expect(entry(page, name).locator(".reason")).to_contain_text(way)
+    for name, ending in (("IGV session file", "_igv_session.xml"), ("JBrowse configuration", "_jbrowse.json")):
+        address = entry(page, name).evaluate("one => one.href")
+        assert address.startswith(visit.address)
+        got = page.request.get(address)
         assert got.ok
         assert len(got.body()) > 100
         with page.expect_download() as started:
             entry(page, name).click()
         assert Path(started.value.path()).read_bytes() == got.body()
+        assert started.value.suggested_filename.endswith(ending)
         ready(page)
+
+
+def test_pages_of_other_sites_that_may_read_are_linked(visit: Visit) -> None:
+    answering_all(visit)
+    page = visit.open(PLACE)
+    ready(page)
+    for name, starts in (("IGV web", "https://igv.org/app/?sessionURL="), ("JBrowse web", "https://jbrowse.org/code/")):
+        expect(entry(page, name)).to_have_attribute("href", re.compile(f"^{re.escape(starts)}"))
+        expect(entry(page, name)).to_have_attribute("target", "_blank")
+        expect(entry(page, name)).to_have_attribute("rel", "noopener")
 
 
 def test_a_browser_opens_in_another_tab_that_knows_nothing_of_this_one(visit: Visit) -> None:

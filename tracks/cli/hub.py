@@ -40,7 +40,7 @@ EMAIL = "nobody@example.org"
 @click.option("--region", help="Where a browser opens, such as chr20:10,000,001-11,000,000.")
 @click.option("--link", is_flag=True, help="Hard-link bigWigs into the folder instead of copying them.")
 @click.option("--skip-unknown", is_flag=True, help="Leave chromosomes out that the assembly lacks.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there, an older hub's all.")
 @click.option(
     "--fasta", type=PATH, help="With a model: the genome of its predictions [default: the project's, or demo]."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ HUB_TXT, IGV_XML, IGV_JSON, JBROWSE, SIZES, CUSTOM, INDEX = (
     "hub.html",
 )
 """Files of every hub; the custom tracks only where its address is known."""
+INDEX_NAME = INDEX.removesuffix(".html")
+"""No track's name, since pages are named after their tracks."""
 
 _WIDTH = 1_000_000
 """Bases that a browser shows first where nobody says which."""
@@ -66,7 +69,7 @@ class HubFiles:
         groups: dict[str, list[Source]] = {}
         for source in sources:
             groups.setdefault(source.track.slug, []).append(source)
-        names = unique([track_name(slug) for slug in groups] + [track_name(f"bed_{bed.label}") for bed in order.beds])
+        names = unique([*groups, *(f"bed_{bed.label}" for bed in order.beds)], [INDEX_NAME])
         tracks = tuple(self._track(name, group) for name, group in zip(names, groups.values(), strict=False))
         shutil.rmtree(apart)
         beds = zip(names[len(groups) :], order.beds, strict=True)
@@ -97,12 +100,11 @@ class HubFiles:
         signals = []
         if observed is not None:
             url = self._bigwig(f"{name}_observed", observed)
-            signals.append(observed_signal(name, track, url, *self._ranges(url, track, observed)))
-        for source in predicted:
+            signals.append(observed_signal(name, track, url, *self._ranges(url, track), bool(predicted)))
+        for number, source in enumerate(predicted):
             head = source.head if len(predicted) > 1 else ""
             url = self._bigwig(track_name(f"{name}_predicted_{head}" if head else f"{name}_predicted"), source)
-            ranges = self._ranges(url, track, source)
-            signals.append(predicted_signal(name, track, url, *ranges, head, len(signals)))
+            signals.append(predicted_signal(name, track, url, *self._ranges(url, track), head, number))
         difference = None
         if observed is not None and predicted:
             difference = self._difference(name, track, signals[1], signals[0])
@@ -117,24 +119,32 @@ class HubFiles:
         for old, new in names.items():
             self.sizes.setdefault(new, sizes[old])
         self._say_shorter(source, sizes, names)
-        if all(names.get(chrom) == chrom for chrom in sizes):
+        finite = self._finite(source)
+        if finite and all(names.get(chrom) == chrom for chrom in sizes):
             copied = put_file(source.path, target, order.link or self.folder in source.path.parents)
             if copied and order.link:
                 self.notes.append(f"{source.path} was copied: that folder cannot link to it")
             return target.name
         rename_chroms(source.path, target, names, order.assembly.sizes)
+        if not finite:
+            self.notes.append(f"{source.path}: values that are not finite were left out")
         changed = [(old, new) for old, new in names.items() if old != new]
         if changed:
             more = " and so on" if len(changed) > 1 else ""
             self.notes.append(f"{source.path}: its chromosome {changed[0][0]} was named {changed[0][1]}{more}")
         return target.name
 
-    def _ranges(self, file: str, track: Track, source: Source) -> tuple[Ends, Ends]:
+    def _ranges(self, file: str, track: Track) -> tuple[Ends, Ends]:
         """The ends of a signal's axis, and the range of its values."""
         summary = summarise_bigwig(self.folder / file)
+        return signal_limits(self.folder / file, track, summary), value_range(self.folder / file, summary)
+
+    def _finite(self, source: Source) -> bool:
+        """Whether a file holds no NaN and no infinity, which no browser is to meet, as far as its header tells."""
+        summary = summarise_bigwig(source.path)
         if not summary.covered:
             raise UsageError(f"{source.path} has no value to show")
-        return signal_limits(self.folder / file, track, summary), value_range(self.folder / file, summary)
+        return all(map(math.isfinite, (summary.minimum, summary.maximum, summary.mean)))
 
     def _say_shorter(self, source: Source, sizes: Mapping[str, int], names: Mapping[str, str]) -> None:
         own = self.order.assembly
@@ -163,6 +173,7 @@ class HubFiles:
                 f"{found.cut:,} cut at a chromosome's end"
             )
         if not found.intervals:
+            self.notes.append(f"{bed.path} has no interval to show, so '{bed.label}' is not in the hub")
             return
         target = self.folder / f"{name}.bb"
         write_bigbed(target, found, self.sizes)

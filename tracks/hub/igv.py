@@ -59,10 +59,16 @@ def _xml_track(panel: ET.Element, track: HubTrack) -> None:
         within = _described(panel, _MERGED, track.name, track.track.name, color, "")
         _scaled(within, limits)
     for signal in track.first:
-        _scaled(_described(within, _SIGNAL, signal.url, signal.label, signal.color, signal.negative), limits)
+        _scaled(_signal(within, signal), limits)
     if track.difference is not None:
-        own = track.difference
-        _scaled(_described(panel, _SIGNAL, own.url, own.label, own.color, own.negative), own.limits)
+        _scaled(_signal(panel, track.difference), track.difference.limits)
+
+
+def _signal(within: ET.Element, signal: Signal) -> ET.Element:
+    element = _described(within, _SIGNAL, signal.url, signal.label, signal.color, signal.negative)
+    # Not of an overlay: IGV desktop passes it on to the overlay's tracks, before it has any, and shows an error.
+    element.set("windowFunction", "mean")
+    return element
 
 
 def _described(within: ET.Element, kind: str, place: str, label: str, color: str, negative: str) -> ET.Element:
@@ -73,7 +79,7 @@ def _described(within: ET.Element, kind: str, place: str, label: str, color: str
 
 
 def _scaled(element: ET.Element, limits: tuple[float, float] | None) -> None:
-    element.attrib.update(height=str(_HEIGHT), windowFunction="mean", renderer="BAR_CHART")
+    element.attrib.update(height=str(_HEIGHT), renderer="BAR_CHART")
     element.set("autoScale", "true" if limits is None else "false")
     if limits is not None:
         low, high = (number_text(end) for end in limits)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracks.bigwig_reader import BigWigReader
+from tracks.errors import TracksError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _RECORDS = 30_000
 """Zoom records of a file that are looked at, about: enough for the quantiles here, and read in some 10 ms."""
+_LARGEST = 1e30
+"""What an axis may reach: some tools write the largest number there is for what is missing."""
 _TAIL = 0.005
 """Part of the covered bases that may lie outside the axis, at each end."""
 
@@ -45,7 +48,9 @@ def value_range(path: Path, summary: BigWigSummary) -> tuple[float, float]:
     records = _zoom_records(path, 1)
     if records is not None:
         return float(records["least"].min()), float(records["most"].max())
-    return summary.minimum, max(summary.minimum, summary.maximum)
+    if math.isfinite(summary.minimum) and math.isfinite(summary.maximum):
+        return summary.minimum, max(summary.minimum, summary.maximum)
+    return _finite_range(path)
 
 
 def robust_range(path: Path, summary: BigWigSummary) -> tuple[float, float]:
@@ -60,15 +65,29 @@ def robust_range(path: Path, summary: BigWigSummary) -> tuple[float, float]:
 
 def _zoom_records(path: Path, most: int) -> np.ndarray | None:
     """Those records with finite extremes of the finest zoom level that has about ``most`` or fewer, of the coarsest
-    where all have more; None where there is none."""
+    where all have more; of a finer one where it has none; None where no level has any."""
     with BigWigReader(path) as reader:
         if not reader.zooms:
             return None
         total = sum(reader.chrom_sizes.values())
-        fit = [size for size in reader.zooms if total / size <= most] or reader.zooms[-1:]
-        records = reader.zoom_records(fit[0])
-    records = records[np.isfinite(records["least"]) & np.isfinite(records["most"])]
-    return records if len(records) else None
+        first = next((at for at, size in enumerate(reader.zooms) if total / size <= most), len(reader.zooms) - 1)
+        for size in reader.zooms[first::-1]:
+            records = reader.zoom_records(size)
+            finite = np.isfinite(records["least"]) & np.isfinite(records["most"])
+            if finite.any():
+                return np.asarray(records[finite])
+    return None
+
+
+def _finite_range(path: Path) -> tuple[float, float]:
+    """The range of the values of a file of which no table tells it. Raises TracksError where it has none."""
+    ends = []
+    with BigWigReader(path) as reader:
+        for chrom in reader.chrom_sizes:
+            ends += [(runs.values.min(), runs.values.max()) for runs in reader.runs(chrom) if len(runs)]
+    if not ends:
+        raise TracksError(f"{path} has no finite value")
+    return float(min(low for low, _ in ends)), float(max(high for _, high in ends))
 
 
 def _quantile(values: np.ndarray, weights: np.ndarray, part: float) -> float:
@@ -78,9 +97,10 @@ def _quantile(values: np.ndarray, weights: np.ndarray, part: float) -> float:
 
 
 def outwards(low: float, high: float) -> tuple[float, float]:
-    """Round ends away from each other to two digits; ends that are equal become 0 to 1."""
+    """Round ends away from each other to two digits, 1e30 at most; ends that are equal become 0 to 1."""
     if low == high:
         return 0.0, 1.0
     step = 10.0 ** (math.floor(math.log10(max(-low, high, high - low))) - 1)
     digits = max(0, -math.floor(math.log10(step)))
-    return round(math.floor(low / step) * step, digits), round(math.ceil(high / step) * step, digits)
+    ends = round(math.floor(low / step) * step, digits), round(math.ceil(high / step) * step, digits)
+    return max(ends[0], -_LARGEST), min(ends[1], _LARGEST)

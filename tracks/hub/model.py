@@ -175,7 +175,8 @@ def _names(track: HubTrack) -> list[str]:
 
 def _check_ends(ends: tuple[float, float], what: str) -> None:
     low, high = ends
-    if not (math.isfinite(low) and math.isfinite(high)) or low > high or max(-low, high) > _LARGEST:
+    axis = what.endswith("axis")
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high or (axis and max(-low, high) > _LARGEST):
         raise UsageError(f"{what} are {low:g} to {high:g}; they need two finite numbers, the lower one first")
-    if low == high and what.endswith("axis"):
+    if low == high and axis:
         raise UsageError(f"{what} are both {low:g}; the upper one must be greater")

@@ -19,6 +19,9 @@ SHORT, LONG = 17, 76
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _NAME_LETTERS = 60
+_TRACK_LETTERS = 45
+"""Letters of a track's own name: its signals' have an ending more."""
+_ENDINGS = ("observed", "predicted", "difference")
 _FEWEST = 3
 """Letters that a word keeps when a label is shortened."""
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -38,28 +41,34 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
-def track_name(text: str) -> str:
+def track_name(text: str, letters: int = _NAME_LETTERS) -> str:
     """Return a name that UCSC takes, made from any text; the same text gives the same name."""
     slug = slug_of(text) or "track"
     slug = slug if slug[0].isalpha() else f"t_{slug}"
-    if len(slug) <= _NAME_LETTERS:
+    if len(slug) <= letters:
         return slug
     # Cut names may be alike, so that a part of a digest keeps them apart.
-    return f"{slug[: _NAME_LETTERS - 9]}_{hashlib.sha256(slug.encode()).hexdigest()[:8]}"
+    return f"{slug[: letters - 9]}_{hashlib.sha256(slug.encode()).hexdigest()[:8]}"
 
 
-def unique(names: Iterable[str]) -> list[str]:
-    """Return names, the second and later of equal ones with a number."""
-    seen: set[str] = set()
+def unique(texts: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Return a name for each track of a hub, made from its text: none is among those ``taken``, or another's, or that
+    of another's signal (``<name>_observed`` and so on); to make it so it gets a number."""
+    seen = set(taken)
     made = []
-    for name in names:
-        number, own = 1, name
-        while own in seen:
+    for text in texts:
+        name = own = track_name(text, _TRACK_LETTERS)
+        number = 1
+        while not seen.isdisjoint(_with_signals(own)):
             number += 1
-            own = f"{name[: _NAME_LETTERS - 1 - len(str(number))]}_{number}"
-        seen.add(own)
+            own = f"{name[: _TRACK_LETTERS - 1 - len(str(number))]}_{number}"
+        seen.update(_with_signals(own))
         made.append(own)
     return made
+
+
+def _with_signals(name: str) -> tuple[str, ...]:
+    return (name, *(f"{name}_{ending}" for ending in _ENDINGS))
 
 
 def one_line(text: str) -> str:
@@ -99,7 +108,8 @@ def check_base_url(url: str) -> str:
     """Return the address of a folder on the web, without a slash at its end. Raises UsageError for what is none."""
     try:
         parts = urlsplit(url)
-        named = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        host = re.search(r"[a-z0-9]", parts.hostname or "")
+        named = parts.scheme in ("http", "https") and host is not None and (parts.port or 1) > 0
     except ValueError:
         named = False
     if not named or not url.isascii() or re.search(r"[\s\"'<>\\]", url):
@@ -134,7 +144,7 @@ def rgb(color: str) -> str:
 
 
 def predicted_color(color: str, number: int = 0) -> str:
-    """Return the shade of a track's ``number``-th prediction beside its observed ``color``: lighter, or of a light
+    """Return the shade of a track's ``number``-th further prediction beside its own ``color``: lighter, or of a light
     colour darker, each further one more so."""
     parts = _parts(color)
     light = sum(weight * part for weight, part in zip(_LUMINANCE, parts, strict=True)) > 150

@@ -32,7 +32,8 @@ def put_file(source: Path, target: Path, link: bool = False) -> bool:
     with written_beside(target) as beside:
         if link:
             try:
-                os.link(source, beside)
+                # Of a symbolic link, what it leads to: the link itself would lead elsewhere from another folder.
+                os.link(source.resolve(), beside)
             except OSError:  # another disk, or one without links
                 pass
             else:

@@ -52,7 +52,7 @@ def _track(track: HubTrack, number: int) -> Iterator[Stanza]:
             "container": "multiWig",
             "type": _type(track.limits or (min(s.values[0] for s in track.signals), _most(track))),
             "shortLabel": short_label(track.track.name),
-            "longLabel": long_label(f"{track.track.name}, observed and predicted ({track.track.unit or 'no unit'})"),
+            "longLabel": long_label(f"{track.track.name}, {_kinds(track)} ({track.track.unit or 'no unit'})"),
             "aggregate": "transparentOverlay",
             "showSubtrackColorOnUi": "on",
             "visibility": "full",
@@ -83,6 +83,10 @@ def _signal(
         return {**stanza, "parent": parent if signal in track.first else f"{parent} off"}
     zero = {"yLineMark": "0", "yLineOnOff": "on"} if signal.kind == "difference" else {}
     return {**stanza, "visibility": "full", "priority": priority, **_axis(limits), **zero, **_page(track.page)}
+
+
+def _kinds(track: HubTrack) -> str:
+    return " and ".join(dict.fromkeys(signal.kind for signal in track.signals))
 
 
 def _axis(limits: tuple[float, float] | None) -> Stanza:

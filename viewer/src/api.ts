@@ -103,8 +103,10 @@ export interface Browsers {
   hub: { url: string };
   /** No address where UCSC's machines cannot reach this server, and why. */
   ucsc: { url: string | null; why: string };
-  igv: { session: string; desktop: string; web: string };
-  jbrowse: { config: string; web: string };
+  /** `web` is no address where that site's page may not read from this server, and `why` says so; `file` is a path of
+   * this server itself. */
+  igv: { session: string; desktop: string; web: string | null; why: string; file: string };
+  jbrowse: { config: string; web: string | null; why: string; file: string };
   custom_tracks: string;
 }
 

@@ -21,24 +21,26 @@ export function addOpenIn(axis: Axis, store: Store): void {
 }
 
 /** Say of a page that is read over https whether it may be kept from reading what this server has. */
-function web(site: string, { protocol, hostname }: URL): string {
+function noteOf(site: string, { protocol, hostname }: URL): string {
   const near = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
   return protocol === "https:" || near ? site : `${site}, which may not read from plain http`;
+}
+
+function outside(label: string, note: string, address: string | null, reason: string): Entry {
+  return address === null ? { label, icon: "external", reason } : { label, icon: "external", note, address };
 }
 
 function entries(region: string, { hub, ucsc, igv, jbrowse, custom_tracks: lines }: Browsers): Entry[] {
   const here = new URL(hub.url);
   return [
     `In a new tab, at ${region}`,
-    ucsc.url === null
-      ? { label: "UCSC Genome Browser", icon: "external", reason: ucsc.why }
-      : { label: "UCSC Genome Browser", icon: "external", note: "genome.ucsc.edu", address: ucsc.url },
+    outside("UCSC Genome Browser", "genome.ucsc.edu", ucsc.url, ucsc.why),
     { label: "IGV desktop", icon: "external", note: "if it runs on this computer", address: igv.desktop },
-    { label: "IGV web", icon: "external", note: web("igv.org", here), address: igv.web },
-    { label: "JBrowse web", icon: "external", note: web("jbrowse.org", here), address: jbrowse.web },
+    outside("IGV web", noteOf("igv.org", here), igv.web, igv.why),
+    outside("JBrowse web", noteOf("jbrowse.org", here), jbrowse.web, jbrowse.why),
     "As a file",
-    { label: "IGV session file", icon: "export", note: "desktop and web", address: igv.session, file: true },
-    { label: "JBrowse configuration", icon: "export", note: "JBrowse 2", address: jbrowse.config, file: true },
+    { label: "IGV session file", icon: "export", note: "desktop and web", address: igv.file, file: true },
+    { label: "JBrowse configuration", icon: "export", note: "JBrowse 2", address: jbrowse.file, file: true },
     "To paste",
     copying("Copy the hub's address", "for any browser that reads track hubs", "Address of the track hub", hub.url),
     copying("Copy custom-track lines", "for UCSC", "Custom-track lines", lines),

@@ -19,8 +19,8 @@ def small_hub(track: Track = TRACK, label: str = "a hub") -> Hub:
         track,
         (
             observed_signal("cpg", track, "o.bw", ends, ends),
-            predicted_signal("cpg", track, "p.bw", ends, ends, "bins", 1, "p.bw?slot=131072"),
-            predicted_signal("cpg", track, "q.bw", ends, ends, "conv", 2),
+            predicted_signal("cpg", track, "p.bw", ends, ends, "bins", 0, "p.bw?slot=131072"),
+            predicted_signal("cpg", track, "q.bw", ends, ends, "conv", 1),
         ),
         difference_signal("cpg", track, "d.bw", (-1.0, 1.0), (-0.5, 0.25)),
         "cpg.html",

@@ -200,7 +200,14 @@ def test_a_file_without_zoom_levels_has_the_range_of_its_values(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("ends", "rounded"),
-    [((0, 0), (0, 1)), ((0, 0.123), (0, 0.13)), ((-0.5, 1234), (-100, 1300)), ((0, 1), (0, 1)), ((-3, 0), (-3, 0))],
+    [
+        ((0, 0), (0, 1)),
+        ((0, 0.123), (0, 0.13)),
+        ((-0.5, 1234), (-100, 1300)),
+        ((0, 1), (0, 1)),
+        ((-3, 0), (-3, 0)),
+        ((0, 3e38), (0, 1e30)),
+    ],
 )
 def test_ends_of_an_axis_are_round(ends: tuple[float, float], rounded: tuple[float, float]) -> None:
     assert outwards(*ends) == rounded

@@ -53,7 +53,8 @@ def test_the_text_of_a_hub() -> None:
         "html": "cpg.html",
     }
     assert [tracks[name].get("parent") for name in tracks] == [None, "cpg", "cpg", "cpg off", *[None] * 3]
-    assert tracks["cpg_observed"]["color"] == "217,95,2"
+    assert tracks["cpg_observed"]["color"] == "128,128,128"
+    assert tracks["cpg_predicted_bins"]["color"] == "217,95,2"
     assert len({stanza["color"] for stanza in tracks.values() if "color" in stanza}) == 6
     assert (tracks["cpg_difference"]["viewLimits"], tracks["cpg_difference"]["yLineMark"]) == ("-1:1", "0")
     assert (tracks["reads_predicted"]["autoScale"], tracks["reads_predicted"].get("viewLimits")) == ("on", None)
@@ -116,7 +117,7 @@ def test_links() -> None:
     assert lines[0] == (
         'track type=bigWig name="CpG meth IMR9 obs" '
         'description="CpG methylation IMR90, observed (methylated fraction)" '
-        "visibility=full color=217,95,2 autoScale=off viewLimits=0:1 alwaysZero=on maxHeightPixels=100:48:16 "
+        "visibility=full color=128,128,128 autoScale=off viewLimits=0:1 alwaysZero=on maxHeightPixels=100:48:16 "
         "windowingFunction=mean bigDataUrl=https://lab.example/o.bw"
     )
     assert "altColor=33,102,172" in lines[2]
@@ -137,6 +138,9 @@ def test_an_igv_session() -> None:
     assert difference.get("altColor") == "33,102,172"
     assert (reads.get("autoScale"), reads.find("DataRange")) == ("true", None)
     assert islands.get("color") == "42,127,98"
+    # An overlay with a windowFunction is one that IGV desktop cannot restore.
+    assert merged.get("windowFunction") is None
+    assert {track.get("windowFunction") for track in merged.findall("Track")} == {"mean"}
 
 
 def test_an_igv_js_session() -> None:
@@ -171,6 +175,13 @@ def test_a_jbrowse_configuration() -> None:
     ids = [track["trackId"] for track in config["tracks"]]
     assert len(set(ids)) == 5
     assert {name for track in config["tracks"] for name in track["assemblyNames"]} == {config["assemblies"][0]["name"]}
+
+
+def test_an_overlay_of_predictions_alone_names_no_observation() -> None:
+    hub = small_hub()
+    alone = replace(hub.tracks[0], signals=hub.tracks[0].signals[1:], difference=None)
+    stanza = check_hub(hub_text(replace(hub, tracks=(alone,))))["cpg"]
+    assert stanza["longLabel"] == "CpG methylation IMR90, predicted (methylated fraction)"
 
 
 def test_an_overlay_of_unknown_range_scales_itself() -> None:

@@ -34,7 +34,14 @@ def test_equal_names_get_numbers() -> None:
     assert names.unique(["a", "b", "a", "a", "a_2"]) == ["a", "b", "a_2", "a_3", "a_2_2"]
     made = names.unique(["x" * 60] * 12)
     assert len(set(made)) == 12
-    assert max(map(len, made)) <= 60
+    for name in made:
+        names.check_name(f"{name}_difference", "it")
+
+
+def test_names_that_signals_or_files_of_the_hub_have() -> None:
+    assert names.unique(["cpg", "cpg_predicted", "cpg_observed"]) == ["cpg", "cpg_predicted_2", "cpg_observed_2"]
+    assert names.unique(["cpg_predicted", "cpg"]) == ["cpg_predicted", "cpg_2"]
+    assert names.unique(["hub"], ["hub"]) == ["hub_2"]
 
 
 @given(st.text(), st.sampled_from(["", "obs", "attention"]))
@@ -61,7 +68,7 @@ def test_what_is_no_email_address(email: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["lab.example", "ftp://lab.example", "https://", "file:///etc", "javascript:alert(1)", "https://a b", "http://a:x/",
+    ["lab.example", "https://..", "ftp://lab.example", "https://", "file:///etc", "javascript:alert(1)", "https://a b", "http://a:x/",
      "https://lab.example/?a=1", "https://lab.example/#x", 'https://a/"onload', "http://[::1"],
 )  # fmt: skip
 def test_what_is_no_web_address(url: str) -> None:
