@@ -106,8 +106,11 @@ def _add_guards(app: Flask, access: Access) -> None:
         origin = other_origin(request.headers, request.host)
         if origin is not None:
             response.headers.update(access.preflight(origin) if request.method == "OPTIONS" else access.cors(origin))
-        if access.origins:
+        if access.origins or request.path.startswith(TOOLS):
             response.headers.add("Vary", "Origin")
+        if access.token is not None and response.cache_control.public:
+            # Who shares a proxy does not share the token.
+            response.cache_control.public, response.cache_control.private = False, True
         return response
 
     @app.errorhandler(Exception)
@@ -121,10 +124,11 @@ def _add_guards(app: Flask, access: Access) -> None:
 
 
 def _may_ask(access: Access, origin: str) -> bool:
-    """Say whether another site's page may ask this. Any may link to ours, and show what lies open in ``static``."""
+    """Say whether another site's page may ask this. Any may link to ours, and show what lies open in ``static``; what
+    is computed, or measured, is for listed ones, also where a page could not read the answer."""
     if access.lists(origin, request.method, request.path):
         return True
-    return request.method in ("GET", "HEAD") and not request.path.startswith("/api/")
+    return request.method in ("GET", "HEAD") and not request.path.startswith(("/api/", "/virtual/", "/files/"))
 
 
 def _asks_plugin() -> bool:

@@ -7,7 +7,9 @@ hang up. (facts: virtual_bigwig.md, section 4.)
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 from waitress.channel import ClientDisconnected, HTTPChannel
@@ -51,11 +53,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """waitress's connection, as a ``Connection``; a server's ``channel_class``."""
 
     task_class = _Task
+    stopping = threading.Event()
+    """Set when the server stops: nothing is sent any more, so an answer that went on would hold the stop up."""
 
     def gone(self) -> bool:
         """As ``Connection`` has it; waitress itself learns it when it reads next, which may be too late."""
         with self.outbuf_lock:
-            if not self.connected:
+            if not self.connected or self.stopping.is_set():
                 return True
             try:
                 return not self.socket.recv(1, socket.MSG_PEEK)
@@ -67,7 +71,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def settle(self, most: int) -> None:
         """As ``Connection`` has it."""
         with self.outbuf_lock:
-            while self.connected and self.total_outbufs_len > most:
+            while self.connected and self.total_outbufs_len > most and not self.stopping.is_set():
                 self.server.pull_trigger()
                 self.outbuf_lock.wait(_LOOK_AGAIN)
 
@@ -75,7 +79,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """As ``Connection`` has it."""
         with self.outbuf_lock:
             if self.connected:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LITTLE)
+                # Some systems refuse it where the reader is gone, which is found out soon enough.
+                with contextlib.suppress(OSError):
+                    self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LITTLE)
+
+
+def channel_class(stopping: threading.Event) -> type[Channel]:
+    """Return the ``channel_class`` of a server whose answers end when ``stopping`` is set."""
+
+    class OfServer(Channel):
+        pass
+
+    OfServer.stopping = stopping
+    return OfServer
 
 
 class _Whole:

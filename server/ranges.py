@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tracks.errors import UsageError
 
-_RANGE = re.compile(r"(\d{0,19})[ \t]*-[ \t]*(\d{0,19})")
+_RANGE = re.compile(r"(\d{0,40})[ \t]*-[ \t]*(\d{0,40})")
 
 
 @dataclass(frozen=True)

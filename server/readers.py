@@ -51,7 +51,8 @@ class Readers:
         """Note that a reader, if it is still here, waits for windows of a head, the first of them before the others."""
         if name not in self._gone:
             return
-        self._asked[name].update(windows)
+        if len(self._asked[name]) <= SOON:  # beyond, it makes no difference how many, and a whole file has many
+            self._asked[name].update(windows)
         wants = self._soon if len(self._asked[name]) <= SOON else self._later
         # Of a client without a view the one that was asked for last comes first.
         wants.ask(name, reversed(windows), [head])

@@ -24,7 +24,7 @@ import waitress.server
 
 from model.folder import demo_model_folder
 from server.app import BODIES, STATIC, create_app
-from server.channel import Channel
+from server.channel import channel_class
 from server.predicted import PredictedTileset
 from server.predictions import MAX_VIEW
 from server.security import access_to
@@ -125,7 +125,7 @@ def serve(
             channel_request_lookahead=1,
             asyncore_use_poll=os.name != "nt",
         )
-        server.channel_class = Channel
+        server.channel_class = channel_class(stopping)
         link = f"http://{_shown(host, address)}:{number}/" + (f"?token={access.token}" if access.token else "")
         try:
             with contextlib.suppress(KeyboardInterrupt):

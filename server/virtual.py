@@ -4,6 +4,7 @@ observed. Their values are those of the store, where all other answers have them
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ import numpy as np
 
 from server.channel import HangUp
 from server.virtual_http import no_such_file
-from tracks.bigwig import read_bins, read_chrom_sizes
+from tracks.errors import TracksError, first_few
 from tracks.grid import BIN, BINS, WINDOW, bin_count
 from tracks.regions import Region
+from tracks.remote.allowance import answer_of
+from tracks.remote.errors import RemoteError
 from tracks.virtual import SLOT, Layout, Totals, lay_out
 from tracks.virtual.difference import DifferenceSummaries
 from tracks.virtual.overview import Overview, file_digest, layout_digest, overview_path
@@ -153,7 +156,7 @@ class VirtualFiles:
         for head in self._predictions.heads:
             slugs = [slug for of, slug in self._tracks if of == head]
             folder = self.path(head, slugs[0]).rpartition("/")[0]
-            found.append(f"{folder}/ of model {self._site.model.name}, head {head}: {', '.join(slugs)}")
+            found.append(f"{folder}/ of model {self._site.model.name}, head {head}: {first_few(slugs, 18)}")
         return found
 
 
@@ -196,7 +199,8 @@ class DifferenceFile:
 
     def __init__(self, predicted: PredictedFile, observed: ObservedTileset, layout: Callable[[int], Layout]) -> None:
         self.layout, self.predicted = layout, predicted
-        self._observed = observed.source
+        self._observed = observed
+        self._told: set[str] = set()
         self.summaries = DifferenceSummaries(
             predicted.chrom_sizes,
             predicted.known,
@@ -209,13 +213,27 @@ class DifferenceFile:
         return _LiveDifference(self, self.predicted.open(connection, to_the_end))
 
     def observed(self, chrom: str, index: int) -> np.ndarray:
-        """Return what was observed in a window, float32 ``[896]`` with NaN. Raises TracksError for a damaged file."""
+        """Return what was observed in a window, float32 ``[896]`` with NaN. Raises TracksError for a damaged file,
+        RemoteError where another server does not give it in time."""
         values = np.full(BINS, np.nan, np.float32)
-        if chrom in read_chrom_sizes(self._observed):
-            bins = min(BINS, bin_count(self.predicted.chrom_sizes[chrom]) - index * BINS)
-            region = Region(chrom, index * WINDOW, index * WINDOW + bins * BIN)
-            values[:bins] = read_bins(self._observed, region)
+        bins = min(BINS, bin_count(self.predicted.chrom_sizes[chrom]) - index * BINS)
+        try:
+            values[:bins] = self._observed.region_bins(Region(chrom, index * WINDOW, index * WINDOW + bins * BIN))
+        except RemoteError:
+            raise  # the file has said so itself
+        except TracksError as error:
+            # Readers are only told that the terminal says why.
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                print(f"tracks: warning: {error}", file=sys.stderr, flush=True)
+            raise
         return values
+
+    def records(self, chrom: str, level: int, over: range) -> np.ndarray:
+        """Return what is known of it, as ``Values`` has it. Raises what ``observed`` raises."""
+        # Of many windows, which all together are one answer: what they came to is kept for who asks again.
+        with answer_of(self._observed.source):
+            return self.summaries.records(chrom, level, over)
 
 
 class _Live:
@@ -261,10 +279,12 @@ class _LiveDifference:
 
     def __init__(self, file: DifferenceFile, predicted: OpenValues) -> None:
         self._file, self._predicted = file, predicted
-        self.records, self.expect, self.close = file.summaries.records, predicted.expect, predicted.close
+        self.records, self.expect, self.close = file.records, predicted.expect, predicted.close
 
     def window(self, chrom: str, index: int) -> np.ndarray:
-        difference: np.ndarray = self._predicted.window(chrom, index) - self._file.observed(chrom, index)
+        # First, because nothing is to be computed for a file that another server does not give.
+        observed = self._file.observed(chrom, index)
+        difference: np.ndarray = self._predicted.window(chrom, index) - observed
         return difference
 
 

@@ -93,18 +93,19 @@ def add_virtual(app: Flask, shelf: Shelf) -> None:
         track = shelf.find(digest, name)
         slot = _slot(request.args.get("slot"))
         layout = track.layout(slot)
+        tag = f"{digest}-{name}-{slot}"
         headers = {
             "Accept-Ranges": "bytes",
             "Cache-Control": FOREVER if track.frozen else "no-store",
             "Last-Modified": _MADE,
-            "ETag": f'"{digest}-{name}-{slot}"',
+            "ETag": f'"{tag}"',
         }
-        if track.frozen and headers["ETag"] in request.headers.get("If-None-Match", ""):
+        if track.frozen and request.if_none_match.contains_weak(tag):
             return Response(status=304, headers=headers)
         try:
-            asked = parse_range(request.headers.get("Range"), layout.size)
+            asked = parse_range(request.headers.get("Range") if request.method == "GET" else None, layout.size)
         except UnsatisfiableError as error:
-            headers["Content-Range"] = f"bytes */{layout.size}"
+            headers |= {"Content-Range": f"bytes */{layout.size}", "Cache-Control": "no-store"}
             return Response(f"{error}\n", 416, headers, mimetype="text/plain")
         headers["Content-Length"] = str(asked.last - asked.first)
         if asked.part:
@@ -114,13 +115,17 @@ def add_virtual(app: Flask, shelf: Shelf) -> None:
             return Response(status=status, headers=headers, mimetype="application/octet-stream")
         if not places.acquire(blocking=False):
             raise ServiceUnavailable(f"{READERS} readers of predictions are served already; try again a little later")
-        answer = _Answer(track, layout, asked, connection_of(request.environ), places)
+        try:
+            answer = _Answer(track, layout, asked, connection_of(request.environ), places)
+        except BaseException:
+            places.release()
+            raise
         try:
             answer.begin()
         except BaseException as error:
             answer.close()
             if isinstance(error, HangUp):
-                raise ServiceUnavailable("nobody reads this any longer") from error
+                raise ServiceUnavailable("nobody reads this any longer, or the server stops") from error
             raise
         response = Response(answer, status, headers, mimetype="application/octet-stream")
         response.call_on_close(answer.close)

@@ -24,18 +24,24 @@ class DigestMemory:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _NAME
+        self._read: dict[Path, list[int]] = {}
 
     def recall(self, fasta: Path) -> dict[str, str]:
         """Return the digests of a FASTA file's chromosomes that are known, by their names."""
+        now = self._read.setdefault(fasta, _identity(fasta))
         entry = self._entries().get(str(fasta.absolute()))
-        if not isinstance(entry, dict) or entry.get("file") != _identity(fasta):
+        if not isinstance(entry, dict) or entry.get("file") != now:
             return {}
         digests = entry.get("digests")
         return digests if isinstance(digests, dict) else {}
 
     def keep(self, fasta: Path, digests: dict[str, str]) -> None:
-        """Keep the digests of a FASTA file's chromosomes beside those that are known."""
-        entry = {"file": _identity(fasta), "digests": {**self.recall(fasta), **digests}}
+        """Keep the digests of a FASTA file's chromosomes beside those that are known; not where the file is another one
+        than it was first, since digests read from that may not be its own."""
+        now = _identity(fasta)
+        if self._read.setdefault(fasta, now) != now:
+            return
+        entry = {"file": now, "digests": {**self.recall(fasta), **digests}}
         entries = {**self._entries(), str(fasta.absolute()): entry}
         # A store that cannot be written to stays as it is.
         with contextlib.suppress(OSError, TracksError):

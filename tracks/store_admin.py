@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -185,7 +186,11 @@ def to_remove(
 def overviews_bytes(held: Sequence[Holding]) -> int:
     """Return the bytes on disk of the overviews beside what a store holds."""
     folders = {entry.folder.parent / OVERVIEWS for entry in held}
-    return sum(path.stat().st_blocks * 512 for folder in folders for path in folder.rglob("*"))
+    size = 0
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # written or removed just now
+            size += path.stat().st_blocks * 512
+    return size
 
 
 def prune(chosen: Sequence[Holding]) -> None:

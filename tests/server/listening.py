@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import waitress.server
 from flask import Flask
 
-from server.channel import Channel
+from server.channel import channel_class
 from server.serve import THREADS
 
 
@@ -24,7 +24,7 @@ def listening(app: Flask, stopping: threading.Event | None = None, threads: int 
         channel_request_lookahead=1,
         clear_untrusted_proxy_headers=True,
     )
-    made.channel_class = Channel
+    made.channel_class = channel_class(stopping or threading.Event())
     thread = threading.Thread(target=made.run)
     thread.start()
     try:

@@ -30,6 +30,14 @@ def test_a_suffix_is_the_last_bytes(size: int, count: int) -> None:
     assert parse_range(f"bytes=-{count}", size) == ByteRange(max(size - count, 0), size, False, True)
 
 
+def test_an_end_may_be_any_number() -> None:
+    """Some readers write the greatest of 64 bits where they know no end."""
+    assert parse_range(f"bytes=3-{2**64 - 1}", 10) == ByteRange(3, 10, False, True)
+    assert parse_range(f"bytes=-{2**64 - 1}", 10) == ByteRange(0, 10, False, True)
+    with pytest.raises(UnsatisfiableError):
+        parse_range(f"bytes={2**64 - 1}-", 10)
+
+
 @pytest.mark.parametrize("header", [None, "lines=1-2"])
 def test_no_range_of_bytes_asks_for_all(header: str | None) -> None:
     assert parse_range(header, 10) == ByteRange(0, 10, True, False)

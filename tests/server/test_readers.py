@@ -75,3 +75,12 @@ def test_after_many_windows_a_reader_comes_later() -> None:
     assert readers.next_later() == (("chr1", SOON), {"bins"})
     readers.done(("chr1", SOON), "bins")
     assert readers.next_later() is None
+
+
+def test_of_a_whole_file_no_list_grows() -> None:
+    readers = make()
+    name = readers.enter(here)
+    for index in range(10 * SOON):
+        readers.ask(name, [("chr1", index)], "bins")
+        readers.done(("chr1", index), "bins")
+    assert len(readers._asked[name]) == SOON + 1

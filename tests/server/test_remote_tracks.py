@@ -18,16 +18,20 @@ from server.security import Access
 from server.site import Site
 from server.tilesets import ObservedTileset
 from server.viewconf import page
+from server.virtual import DifferenceFile, VirtualFiles, _Place
 from tests.server.web import read, values
 from tests.tracks.remote.web import Web, serving
 from tracks.bigwig import Bins, read_bins, read_chrom_sizes, summarise_bigwig, write_bigwig
 from tracks.bigwig_writer import BigWigWriter
 from tracks.errors import UsageError
-from tracks.grid import bin_count
+from tracks.grid import bin_count, window_count
 from tracks.project import load_project
 from tracks.regions import Region
 from tracks.remote import file as remote
+from tracks.remote.connection import fetch
+from tracks.remote.errors import RemoteError
 from tracks.store import Store
+from tracks.virtual import Totals, lay_out
 
 UID = "observed-cpg_methylation_imr90"
 OTHER = """
@@ -360,3 +364,118 @@ def test_an_export_takes_no_more_than_may_be_fetched(opened: Opened, static: Pat
     assert "are the most for one answer" in read(whole)["error"]
     part = client.get(f"/api/export?uid={UID}&format=bedgraph&start=0&end=100000", buffered=True)
     assert part.status_code == 200
+
+
+@pytest.mark.parametrize("way", ["503", "hang"])
+def test_a_server_that_is_down_is_a_clean_error_of_exports_and_differences(
+    opened: Opened, static: Path, web: Web, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    site = opened("/lab/observed.bw?key=s3cret", timeout=0.6)
+    files = VirtualFiles(site)
+    path = files.path("bins", UID.removeprefix("observed-"), difference=True)
+    first = files.find(path.split("/")[2], path.split("/")[3].removesuffix(".bw")).layout(8192).sections_at
+    asked: list[object] = []
+    monkeypatch.setattr(site.predictions, "reading", lambda *_: Reading(asked))
+    remote.remote_file(site.tilesets[UID].source)._blocks.clear()  # type: ignore[attr-defined]
+    web.files["/lab/observed.bw"].ways = [way]
+    others = asks(site, static, Access(hosts=None, public=True))
+    started = time.monotonic()
+    answer = others.get(f"/api/export?uid={UID}&format=bigwig")
+    assert (answer.status_code, web.base in answer.text, "s3cret" in answer.text) == (502, False, False)
+    assert read(answer)["error"].startswith("this file is on another server, and cannot be read now: its server ")
+    there = others.get(path, headers={"Range": f"bytes={first}-{first + 100}"})
+    assert (there.status_code, there.headers["Retry-After"]) == (503, "5")
+    assert str(web.port) not in there.text
+    assert time.monotonic() - started < 1.3
+    assert asked == [], "no window is computed for it"
+
+
+class Reading:
+    """What a virtual file asks predictions for."""
+
+    def __init__(self, asked: list[object]) -> None:
+        self.asked = asked
+
+    def known(self, window: object) -> None:
+        self.asked.append(window)
+
+    def expect(self, windows: object) -> None:
+        """Windows that will be asked for."""
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+
+
+def test_all_windows_of_a_difference_share_one_time_out(opened: Opened, web: Web) -> None:
+    site = opened(timeout=1.0)
+    made = DifferenceFile(
+        VirtualFiles(site)._predicted(_Place("bins", False), UID.removeprefix("observed-")),
+        site.tilesets[UID],  # type: ignore[arg-type]
+        lambda slot: lay_out(site.axis.chrom_sizes, Totals(0, 0.0, 0.0, 0.0, 0.0), slot),
+    )
+    made.summaries._known = lambda chrom: np.ones(window_count(500_050), bool)
+    made.summaries._known_window = lambda chrom, index: np.zeros(896, np.float32)
+    kept = remote.remote_file(site.tilesets[UID].source)  # type: ignore[attr-defined]
+
+    def slow(address: object, first: int, count: int, call: object) -> object:
+        time.sleep(0.4)
+        kept._blocks.clear()
+        return fetch(address, first, count, call)  # type: ignore[arg-type]
+
+    kept._blocks.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote, "fetch", slow)
+        patch.setattr(remote.RemoteFile, "_keep", lambda self, flight, part: flight.data.update({0: part.data}))
+        started = time.monotonic()
+        with pytest.raises(RemoteError, match="did not answer within 1 seconds"):
+            made.records("chr20", 3, range(8))
+        assert time.monotonic() - started < 1.5
+    assert made.records("chr20", 3, range(8))[0].sum() > 0, "and who asks again has it"
+
+
+def test_names_without_chr_are_exported_and_subtracted_too(
+    opened: Opened, site: Site, static: Path, web: Web, tmp_path: Path
+) -> None:
+    values = [Bins("20", 0, np.full(bin_count(500_050), 0.5, np.float32))]
+    write_bigwig(tmp_path / "plain.bw", {"20": 500_050}, values)
+    web.files["/lab/observed.bw"].content = (tmp_path / "plain.bw").read_bytes()
+    away = opened()
+    answer = asks(away, static).get(f"/api/export?uid={UID}&format=bigwig", buffered=True)
+    (tmp_path / "x.bw").write_bytes(answer.data)
+    assert (read_bins(tmp_path / "x.bw", Region("chr20", 0, 90_000)) == 0.5).all()
+    files = VirtualFiles(away)
+    path = files.path("bins", UID.removeprefix("observed-"), difference=True)
+    found = files.find(path.split("/")[2], path.split("/")[3].removesuffix(".bw"))
+    assert isinstance(found, DifferenceFile)
+    assert (found.observed("chr20", 1) == 0.5).all()
+
+
+def test_a_file_that_is_gone_does_not_tell_where_it_lay(opened: Opened, static: Path, tmp_path: Path) -> None:
+    site = opened(more=OTHER)
+    (tmp_path / "own" / "here.bw").unlink()
+    others = asks(site, static, Access(hosts=None, public=True))
+    answer = others.get("/api/export?uid=observed-reads&format=bedgraph")
+    assert (answer.status_code, str(tmp_path) in answer.text) == (500, False)
+
+
+@pytest.mark.parametrize("place", ["//[", "//\u2100/a.bw", "http://[", "https://data.lab.example\uff0f.b/"])
+def test_no_place_that_a_hub_names_stops_the_start(
+    opened: Opened, web: Web, caplog: pytest.LogCaptureFixture, tmp_path: Path, place: str
+) -> None:
+    text = HUB.replace("bigDataUrl nowhere/c.bw", f"bigDataUrl {place}")
+    web.add("/lab/hub.txt", text.encode())
+    assert len(opened(hub=hub_of(f'url = "{web.base}/lab/hub.txt"')).panels) == 3
+    assert "left out b (bigBed), c (" in caplog.text
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "hub.txt").write_text(text)
+    shutil.copy(tmp_path / "own" / "observed.bw", tmp_path / "hub" / "a.bw")
+    assert len(opened(hub=hub_of(f'path = "{tmp_path}/hub/hub.txt"')).panels) == 3
+
+
+def test_a_slow_hub_of_many_texts_holds_the_start_for_one_time_out(opened: Opened, web: Web) -> None:
+    web.add("/lab/hub.txt", b"hub lab\nuseOneFile on\n\ngenome small\n\ninclude 0.txt\n")
+    for at in range(15):
+        web.add(f"/lab/{at}.txt", f"track a{at}\n\ninclude {at + 1}.txt\n".encode()).seconds = 0.5
+    started = time.monotonic()
+    assert len(opened(hub=hub_of(f'url = "{web.base}/lab/hub.txt"'), timeout=1.2).panels) == 2
+    assert time.monotonic() - started < 4.5

@@ -117,6 +117,32 @@ def test_it_stops_within_seconds_with_streams_open_and_a_window_being_computed(
 
 
 @not_windows
+def test_it_stops_within_seconds_with_readers_of_virtual_files(
+    static: Path, project: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    words = ("serve", project, "--model", model_folder, "--store", tmp_path / "store", "--port", 0, "--no-browser")
+    with started(static, *words, before=SLOW) as process, ExitStack() as readers:
+        address = link(process)
+        file = re.search(r"bigDataUrl http://[^/]+(/virtual/\S+)", get(f"{address}api/browsers")["hub"]["text"])
+        assert file is not None
+        # One that does not read what it asked for, and one that waits for a window.
+        for asked in ("bytes=0-", "bytes=-400000"):
+            reader = readers.enter_context(socket.socket())
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 12)
+            reader.connect(("127.0.0.1", int(address.rstrip("/").rpartition(":")[2])))
+            reader.sendall(f"GET {file[1]} HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: {asked}\r\n\r\n".encode())
+        until = time.monotonic() + 30
+        while get(f"{address}api/status")["state"] != "computing":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        told = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert time.monotonic() - told < 4.9, "it waited for readers, which are given five seconds"
+        assert (process.returncode, errors) == (0, "")
+
+
+@not_windows
 def test_a_second_interrupt_ends_it_at_once(static: Path, project: Path, model_folder: Path, tmp_path: Path) -> None:
     slow_end = "import server.predictions, time\nserver.predictions.Predictions.stop = lambda *_: time.sleep(60)\n"
     words = ("serve", project, "--model", model_folder, "--store", tmp_path / "store", "--port", 0, "--no-browser")

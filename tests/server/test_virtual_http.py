@@ -39,6 +39,7 @@ class ToyTrack:
     closed: int = 0
     may_go_on: threading.Event = field(default_factory=threading.Event)
     fails: tuple[str, int] | None = None
+    opens: bool = True
 
     def __post_init__(self) -> None:
         self.may_go_on.set()
@@ -47,6 +48,8 @@ class ToyTrack:
         return lay_out(SIZES, TOTALS, slot)
 
     def open(self, connection: Connection, to_the_end: bool) -> ToyValues:
+        if not self.opens:
+            raise UsageError("it does not open")
         return ToyValues(self, connection)
 
     def bytes(self, slot: int = SLOT) -> bytes:
@@ -170,8 +173,8 @@ def test_head_says_the_length_and_computes_nothing(served: Served) -> None:
     assert int(headers["Content-Length"]) == served.track.layout(SLOT).size
     assert headers["ETag"]
     assert headers["Last-Modified"]
-    status, headers, _ = served.get("HEAD", Range="bytes=0-9")
-    assert (status, headers["Content-Length"]) == (206, "10")
+    # A range is of what GET gives (RFC 9110, 14.2).
+    assert served.get("HEAD", Range="bytes=0-9")[1]["Content-Length"] == headers["Content-Length"]
     assert not served.track.computed
 
 
@@ -290,6 +293,14 @@ def test_more_readers_than_places_are_told_to_come_again(served: Served) -> None
     assert served.get(Range="bytes=0-9")[0] == 206
 
 
+def test_what_does_not_open_takes_no_place(served: Served) -> None:
+    served.track.opens = False
+    for _ in range(READERS):
+        assert served.get(Range="bytes=0-9")[0] == 400
+    served.track.opens = True
+    assert served.get(Range="bytes=0-9")[0] == 206
+
+
 def test_what_may_change_is_not_kept(served: Served) -> None:
     _, headers, _ = served.get(Range="bytes=0-9")
     assert headers["Cache-Control"] == "no-store"
@@ -300,6 +311,10 @@ def test_what_may_change_is_not_kept(served: Served) -> None:
 def test_what_never_changes_may_be_kept(served: Served) -> None:
     _, headers, _ = served.get(Range="bytes=0-9")
     assert "immutable" in headers["Cache-Control"]
-    assert served.get(If_None_Match=headers["ETag"])[0] == 304
+    for known in (headers["ETag"], f'"other", W/{headers["ETag"]}', "*"):
+        assert served.get(If_None_Match=known)[0] == 304
+    for unknown in ('"other"', headers["ETag"].replace("8192", "1"), f'"x{headers["ETag"][1:]}'):
+        assert served.get(If_None_Match=unknown, Range="bytes=0-9")[0] == 206
+    assert served.get(Range=f"bytes={1 << 50}-")[1]["Cache-Control"] == "no-store", "an error is none of its bytes"
     # A version that somebody has from before is no reason to send all of it.
     assert served.get(If_Range='"another"', Range="bytes=0-9")[0] == 206

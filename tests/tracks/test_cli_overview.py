@@ -35,6 +35,28 @@ def test_it_keeps_overviews_and_goes_on_from_what_is_known(
     assert not list(store.rglob("*.zooms"))
 
 
+def test_a_run_that_is_stopped_says_what_goes_on(
+    cli: Cli, fasta: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from model.export import GenomeExport
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GenomeExport, "compute", stopped)
+    made = cli("predict", "--overview", "--genome", fasta, "--model", model_folder, "--store", tmp_path)
+    assert made.exit_code == 130
+    assert "what was predicted is kept, and the same command goes on from there" in made.stderr
+    assert not list(tmp_path.rglob("*.zooms"))
+
+
+def test_the_size_of_overviews_that_come_and_go(cli: Cli, fasta: Path, model_folder: Path, tmp_path: Path) -> None:
+    words = ("--genome", fasta, "--model", model_folder, "--store", tmp_path)
+    assert cli("predict", "--overview", *words).exit_code == 0
+    next(tmp_path.rglob("*.zooms")).with_name("going").symlink_to("gone")
+    assert cli("store", "du", "--store", tmp_path).exit_code == 0
+
+
 @pytest.mark.parametrize(
     "words", [("--region", "chr20:1-1000"), ("-o", "out"), ("--chrom", "chr20"), ("--track", "x"), ("--shard", "1/2")]
 )

@@ -55,3 +55,15 @@ def test_a_folder_that_cannot_be_written_to_is_no_failure(fasta: Path, tmp_path:
     genome.remember(tmp_path / "file" / "below")
     (tmp_path / "file").write_text("")
     assert genome.digest("chr1")
+
+
+def test_what_may_be_of_a_file_replaced_meanwhile_is_not_kept(fasta: Path, tmp_path: Path) -> None:
+    """A process that runs for long holds the file open that it began with."""
+    opened = Genome(fasta)
+    opened.remember(tmp_path)
+    other = write_fasta(tmp_path / "b.fa", {"chr1": "ACGT" * 100, "chr2": "GATTACC"})
+    other.replace(fasta)
+    old = opened.digest("chr2")
+    new = Genome(fasta)
+    new.remember(tmp_path)
+    assert new.digest("chr2") == Genome(fasta).digest("chr2") != old

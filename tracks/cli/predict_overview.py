@@ -36,8 +36,12 @@ def predict_overview(predictor: Predictor, store: Store, dry_run: bool, yes: boo
     say_time(export)
     if dry_run:
         return
-    with bar("predicting") as shown:
-        export.compute(shown.update)
+    try:
+        with bar("predicting") as shown:
+            export.compute(shown.update)
+    except KeyboardInterrupt as stopped:
+        click.echo(err=True)
+        raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
     layout = layout_digest(sizes, {chrom.name: chrom.sequence for chrom in export.chroms})
     made = [
         (overview_path(store.root, digest, predictor.method, layout, slug), values)

@@ -85,18 +85,25 @@ class Overview:
         for level, chrom, count in _stretches(chrom_sizes):
             self._firsts[chrom, level] = total
             total += count
+        self._path = path
         try:
-            self._rows = np.memmap(path, _RECORD, "r")
-        except (OSError, ValueError) as error:
+            size = path.stat().st_size
+        except OSError as error:
             raise TracksError(f"cannot read the overview {path}: {error}; run tracks predict --overview") from error
-        if len(self._rows) != total:
+        if size != total * _RECORD.itemsize:
             raise TracksError(f"the overview {path} is damaged: remove it and run tracks predict --overview")
         self.totals: Totals = stored_totals(self, chrom_sizes)
 
     def records(self, chrom: str, level: int, over: range) -> np.ndarray:
         """Return records as ``Values.records`` has them."""
         first = self._firsts[chrom, level]
-        rows = self._rows[first + over.start : first + over.stop]
+        # Not mapped: where a disk fails, or somebody shortens the file, that would end the process.
+        try:
+            rows = np.fromfile(self._path, _RECORD, len(over), offset=(first + over.start) * _RECORD.itemsize)
+        except OSError as error:
+            raise TracksError(f"cannot read the overview {self._path}: {error}") from error
+        if len(rows) < len(over):
+            raise TracksError(f"the overview {self._path} was shortened; run tracks predict --overview")
         return np.stack([rows[name].astype(np.float64) for name in _RECORD.names or ()])
 
 

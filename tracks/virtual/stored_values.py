@@ -21,7 +21,8 @@ class StoredValues:
     compute nothing. Safe for several threads.
 
     A chromosome without a store has no value. A window that is not stored has none either, unless the track is to be
-    ``whole``: then asking for it raises TracksError, as for a window that is damaged.
+    ``whole``: then asking for it, or for summaries of its chromosome, raises TracksError, as for a window that is
+    damaged.
     """
 
     def __init__(
@@ -36,9 +37,7 @@ class StoredValues:
         if values is not None:
             return values[:, self._column]
         if store is not None and self._whole:
-            raise TracksError(
-                f"window {index} of {chrom} is missing from the prediction store {store.folder}, or damaged there"
-            )
+            raise TracksError(_missing(index, chrom, store))
         return np.full(BINS, np.nan, np.float32)
 
     def records(self, chrom: str, level: int, over: range) -> np.ndarray:
@@ -46,4 +45,12 @@ class StoredValues:
         store = self._stores.get(chrom)
         if store is None:
             return np.zeros((5, len(over)))
-        return stored_records(store, self._chrom_sizes[chrom], self._column, level, over)
+        records = stored_records(store, self._chrom_sizes[chrom], self._column, level, over)
+        # Looked at after, so that a store that is pruned meanwhile is found out.
+        if self._whole and not (known := store.known()).all():
+            raise TracksError(_missing(int(known.argmin()), chrom, store))
+        return records
+
+
+def _missing(index: int, chrom: str, store: WindowStore) -> str:
+    return f"window {index} of {chrom} is missing from the prediction store {store.folder}, or damaged there"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tracks.virtual.layout import Layout
     from tracks.virtual.values import Values
 
-_FILLER = 1 << 16
-"""Most zeros between two blocks that are given at once."""
+_PIECE = 1 << 16
+"""Most bytes of the indexes, which are 2 MB for hg38, and most zeros between two blocks, that are given at once."""
 
 
 class VirtualBigWig:
@@ -63,7 +63,7 @@ class VirtualBigWig:
             return layout.headers[offset:end]
         indexes_at = len(layout.headers)
         if offset < indexes_at + len(layout.indexes):
-            return layout.indexes[offset - indexes_at : end - indexes_at]
+            return layout.indexes[offset - indexes_at : min(end, offset + _PIECE) - indexes_at]
         at = int(np.searchsorted(layout.ends, offset, side="right"))
         if at < len(layout.starts):
             start = int(layout.starts[at])
@@ -73,7 +73,7 @@ class VirtualBigWig:
             start = self.size - len(layout.magic)
             if start <= offset:
                 return layout.magic[offset - start : end - start]
-        return bytes(min(start, end, offset + _FILLER) - offset)
+        return bytes(min(start, end, offset + _PIECE) - offset)
 
     def _block(self, at: int) -> bytes:
         number, start, end, size, _ = self.layout.blocks[at].tolist()

@@ -70,6 +70,15 @@ def test_a_file_of_another_size_is_damaged(tmp_path: Path) -> None:
         Overview(tmp_path / "none.zooms", SIZES)
 
 
+def test_a_file_that_is_shortened_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "track.zooms"
+    write_overview(path, SIZES, Toy())
+    kept = Overview(path, SIZES)
+    path.write_bytes(b"")
+    with pytest.raises(TracksError, match="--overview"):
+        kept.records("chr1", 0, range(5))
+
+
 def test_nothing_unfinished_has_the_name(tmp_path: Path) -> None:
     class Broken(Toy):
         def records(self, chrom: str, level: int, over: range) -> np.ndarray:

@@ -132,3 +132,15 @@ def test_a_track_that_is_to_be_whole_says_what_is_missing(tmp_path: Path, toy: T
     assert np.isnan(values.window("chr10", 0)).all(), "a chromosome that was left out is missing on purpose"
     with pytest.raises(TracksError, match="of chr1 is missing"):
         VirtualBigWig(lay_out(SIZES, toy.totals()), values).read(0, 10**9)
+
+
+def test_summaries_of_a_track_that_is_to_be_whole_miss_nothing(tmp_path: Path, toy: Toy) -> None:
+    stores = stores_of(tmp_path, toy)
+    values = StoredValues(SIZES, stores, COLUMN, whole=True)
+    (missing, *_) = np.flatnonzero(~toy.known["chr1"]).tolist()
+    with pytest.raises(TracksError, match=f"window {missing} of chr1 is missing from .*"):
+        values.records("chr1", 3, range(4))
+    for index in np.flatnonzero(~toy.known["chr1"]).tolist():
+        stores["chr1"].write(index, np.full((BINS, TRACKS), np.nan, np.float32))
+    assert values.records("chr1", 3, range(4)).shape == (5, 4)
+    assert values.records("chr10", 3, range(4))[0].tolist() == [0, 0, 0, 0]

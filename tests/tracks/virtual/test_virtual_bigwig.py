@@ -155,3 +155,12 @@ def test_what_is_past_the_end_of_a_chromosome_is_not_looked_at() -> None:
 
     layout, content = whole(TIGHT)
     assert VirtualBigWig(layout, Odd()).read(0, layout.size) == content
+
+
+def test_no_part_is_large() -> None:
+    """What was given is kept until it is read, for each of many readers."""
+    layout = lay_out({"chr1": 2_000_000_000}, NOTHING)
+    assert len(layout.indexes) > 500_000
+    parts = list(VirtualBigWig(layout, Toy()).parts(0, len(layout.headers) + len(layout.indexes)))
+    assert b"".join(parts) == layout.headers + layout.indexes
+    assert max(map(len, parts)) <= 1 << 16
