@@ -97,7 +97,7 @@ def region_table(
     bed: str | Path | None = None,
     model: str | Path | Model | None = None,
     *,
-    regions: Sequence[str | Region | NamedRegion] = (),
+    regions: str | Sequence[str | Region | NamedRegion] = (),
     project: str | Path | None = None,
     genome: str | Path | Genome | None = None,
     head: str | None = None,
@@ -129,7 +129,8 @@ def region_table(
     with _LOCK:
         predictor = _predictor(folder, genome or (opened.genome if opened is not None else None), head, device)
         sizes = predictor.genome.chrom_sizes
-        given = [row if isinstance(row, NamedRegion) else NamedRegion(_region(row, sizes)) for row in regions]
+        asked = [regions] if isinstance(regions, str) else regions
+        given = [row if isinstance(row, NamedRegion) else NamedRegion(_region(row, sizes)) for row in asked]
         given += read_named_bed(Path(bed), sizes) if bed is not None else ()
         table = RegionTable(predictor, _store(store), entries, _names(tracks), known_only)
         table.compute((row.region for row in given), progress)
@@ -203,6 +204,8 @@ def _names(tracks: str | Sequence[str] | None) -> tuple[str, ...]:
 def _region(region: str | Region, chrom_sizes: Mapping[str, int]) -> Region:
     if isinstance(region, str):
         return parse_region(region, chrom_sizes)
+    if not isinstance(region, Region):
+        raise UsageError(f"a region is text such as chr20:10,000,001-10,400,000, or a Region, and not {region!r}")
     check_chrom(region.chrom, chrom_sizes, f"region {region}")
     if region.end > chrom_sizes[region.chrom]:
         length = chrom_sizes[region.chrom]

@@ -11,12 +11,15 @@ import numpy as np
 from server.binning import Steps, maxima, means, minima, sums
 from server.byte_cache import ByteCache
 from tracks.bigwig_reader import BigWigReader
+from tracks.binning import bin_sums
 from tracks.chroms import match_chroms
+from tracks.grid import BIN, bins_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.axis import Axis, Mode, Piece
+    from tracks.regions import Region
     from tracks.remote.source import Source
 
 EXACT_WIDTH = 1 << 12
@@ -122,6 +125,25 @@ class AxisSignal:
             else:
                 found[here] = np.fmax(found[here], maxima(signal, edges))
         return means(total, covered) if mode == "mean" else found.astype(np.float32)
+
+    @property
+    def extent(self) -> tuple[float, float] | None:
+        """The least and the greatest value of the whole file, as it says itself; None where it does not."""
+        return self._reader.extent
+
+    def region_bins(self, region: Region) -> np.ndarray:
+        """Return the mean of the covered bases of each 128-bp bin that touches a region of the genome, float32
+        ``[bins]``; NaN where there is none. Never from zoom records: what is written to files.
+
+        Raises TracksError when the file is damaged.
+        """
+        bins = bins_over(region)
+        if region.chrom not in self._names:
+            return np.full(len(bins), np.nan, np.float32)
+        end = min(bins.stop * BIN, self._axis.chrom_sizes[region.chrom])
+        signal = self._reader.runs(self._names[region.chrom], bins.start * BIN, end)
+        means: np.ndarray = bin_sums(signal, bins.start * BIN, len(bins)).mean.astype(np.float32)
+        return means
 
     def _signals(self, start: int, end: int, width: int, mode: Mode) -> Iterator[Steps]:
         """Yield a span of the axis in parts."""

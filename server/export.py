@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from server.predicted import PredictedTileset
-from tracks.bigwig import Bins, read_bins, read_chrom_sizes, write_bigwig
+from tracks.bigwig import Bins, write_bigwig
 from tracks.errors import UsageError
 from tracks.export import write_bedgraph
 from tracks.grid import BIN, BINS, bin_count, bins_over, windows_over
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.axis import Axis
+    from server.axis_signal import AxisSignal
     from server.tilesets import ObservedTileset
 
 Form = Literal["bigwig", "bedgraph"]
@@ -74,8 +75,14 @@ def export(
 
 def known_bins(tileset: PredictedTileset | ObservedTileset, regions: Sequence[Region]) -> Iterator[Bins]:
     """Yield what is known of a tileset in regions, in order, a piece at a time."""
+    if isinstance(tileset, PredictedTileset):
+        for region in regions:
+            yield from _predicted(tileset, region)
+        return
+    # Opened once, so that all of it is of one version of the file.
+    signal = tileset.opened_anew()
     for region in regions:
-        yield from _predicted(tileset, region) if isinstance(tileset, PredictedTileset) else _observed(tileset, region)
+        yield from _observed(signal, region)
 
 
 def _predicted(tileset: PredictedTileset, region: Region) -> Iterator[Bins]:
@@ -90,14 +97,11 @@ def _predicted(tileset: PredictedTileset, region: Region) -> Iterator[Bins]:
             yield Bins(region.chrom, first, values[first - index * BINS : last - index * BINS, tileset.column])
 
 
-def _observed(tileset: ObservedTileset, region: Region) -> Iterator[Bins]:
-    source = tileset.source
-    if region.chrom not in read_chrom_sizes(source):
-        return
+def _observed(signal: AxisSignal, region: Region) -> Iterator[Bins]:
     bins = bins_over(region)
     for first in range(bins.start, bins.stop, _READ_BINS):
         last = min(first + _READ_BINS, bins.stop)
-        yield Bins(region.chrom, first, read_bins(source, Region(region.chrom, first * BIN, last * BIN)))
+        yield Bins(region.chrom, first, signal.region_bins(Region(region.chrom, first * BIN, last * BIN)))
 
 
 def exported_regions(axis: Axis, span: tuple[int, int] | None) -> list[Region]:

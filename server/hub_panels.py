@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tracks.errors import TracksError
 from tracks.remote.address import Address
+from tracks.remote.allowance import no_longer_than
 from tracks.remote.errors import RemoteError
 from tracks.remote.hub import read_hub
 from tracks.track import slug_of
@@ -38,9 +39,11 @@ def hub_tracks(project_file: Path, project: Project, assembly: str, taken: Itera
     slugs = set(taken)
     for at, entry in enumerate(project.hub):
         try:
-            hub = read_hub(entry.source, entry.genome or assembly, project.permitted(entry), entry.tracks)
+            # However many texts it has, all of them together are one answer: the start waits for it.
+            with no_longer_than(project.files.timeout):
+                hub = read_hub(entry.source, entry.genome or assembly, project.permitted(entry), entry.tracks)
         except TracksError as error:
-            if isinstance(entry.source, Address):
+            if isinstance(entry.source, Address) or isinstance(error, RemoteError):
                 _LOG.warning("the hub is left out until the next start: %s", error)
                 continue
             raise type(error)(f"{project_file}, hub.{at}: {error}") from error

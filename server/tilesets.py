@@ -19,15 +19,15 @@ import numpy as np
 from server.axis import MODES, TILE_BINS
 from server.axis_signal import AxisSignal
 from server.byte_cache import ByteCache
-from tracks.bigwig import summarise_bigwig
 from tracks.errors import TracksError, UsageError
 from tracks.remote.allowance import answer_of
 from tracks.remote.errors import RemoteChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from server.axis import Axis, Tile
+    from tracks.regions import Region
     from tracks.remote.source import Source
 
 _HALF_MOST = float(np.finfo(np.float16).max)
@@ -145,18 +145,19 @@ class ObservedTileset(Tileset):
         if signal is None:
             # Not one at a time: of threads that wait for another server, each waits for as long as it may.
             with answer_of(self.source):
-                try:
-                    signal = AxisSignal(self.source, self.axis)
-                except UsageError as error:
-                    if not self._later:
-                        raise
-                    # Those who look at a tile have not named the file, and are not told where it lies.
-                    raise TracksError(str(error)) from error
-                summary = summarise_bigwig(self.source)
-            if math.isfinite(summary.minimum) and math.isfinite(summary.maximum):
-                self._extent = summary.minimum, summary.maximum
+                signal = self.opened_anew() if self._later else AxisSignal(self.source, self.axis)
+            if signal.extent is not None and all(map(math.isfinite, signal.extent)):
+                self._extent = signal.extent
             self._signal = signal
         return signal
+
+    def opened_anew(self) -> AxisSignal:
+        """Return the file on the axis as it is now. Raises TracksError (RemoteError) when it cannot be opened."""
+        try:
+            return AxisSignal(self.source, self.axis)
+        except UsageError as error:
+            # Those who look at a page have not named the file, and are not told where it lies.
+            raise TracksError(str(error)) from error
 
     def tile(self, tile: Tile) -> TileData:
         """Return one dense tile. Raises TracksError when the file is damaged, RemoteError when its server does not
@@ -165,16 +166,21 @@ class ObservedTileset(Tileset):
 
     def values(self, tile: Tile) -> np.ndarray:
         """Return the tile's bins, float32 ``[1024]``."""
+        return self._read(lambda signal: signal.bins(tile.start, tile.bin_width, TILE_BINS, tile.mode))
+
+    def region_bins(self, region: Region) -> np.ndarray:
+        """Return the 128-bp bins that touch a region, float32 ``[bins]``, as ``AxisSignal.region_bins`` does."""
+        return self._read(lambda signal: signal.region_bins(region))
+
+    def _read(self, ask: Callable[[AxisSignal], np.ndarray]) -> np.ndarray:
+        """Ask the file, which is one answer; where it changed at its server, the new one."""
         with answer_of(self.source):
             try:
-                return self._bins(tile)
+                return ask(self.signal())
             except RemoteChangedError:
                 self._signal = None
                 self._kept.clear()
-                return self._bins(tile)
-
-    def _bins(self, tile: Tile) -> np.ndarray:
-        return self.signal().bins(tile.start, tile.bin_width, TILE_BINS, tile.mode)
+                return ask(self.signal())
 
 
 def fetch_together(wanted: Sequence[tuple[ObservedTileset, str]]) -> None:

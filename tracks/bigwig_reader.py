@@ -35,6 +35,11 @@ _CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
 _BLOCK_HEADER = 24
 _BATCH = 64
 """Blocks that are decoded together: 65,536 runs in files of the usual 1,024 a block."""
+_KEY, _CHROMS = 1 << 12, 1 << 20
+"""Bytes that a chromosome's name has, and chromosomes that a file has, at most."""
+_BLOCK_BYTES, _ZOOM_BYTES = 1 << 24, 1 << 29
+"""Bytes that a block has at most before compression, and those of a zoom level that are read at once: a file that
+others made may say anything, and its small blocks be zeros without end."""
 
 # What a damaged file makes of its tables: counts, offsets and texts that cannot be.
 _DAMAGE = (struct.error, ValueError, IndexError, UnicodeDecodeError, OverflowError, MemoryError, zlib.error)
@@ -108,10 +113,18 @@ class BigWigReader:
 
     def _read_header(self) -> None:
         chroms_at, _, index_at = self._numbers("QQQ", 8)
-        self._compressed = self._numbers("I", 52)[0] > 0
+        (summary_at,), (packed,) = self._numbers("Q", 44), self._numbers("I", 52)
+        self._compressed = packed > 0
+        self.extent: tuple[float, float] | None = None
+        """The least and the greatest value, as the file itself says; None where it says nothing."""
+        if summary_at:
+            _, least, most = self._numbers("Qdd", summary_at)
+            self.extent = float(least), float(most)
         magic, _, key_size = self._numbers("III", chroms_at)
         if magic != _CHROM_MAGIC:
             raise ValueError("its table of chromosomes is not where the header says")
+        if not 0 < key_size <= _KEY:
+            raise ValueError(f"its names of chromosomes have {key_size:,} bytes")
         if self._numbers("I", index_at)[0] != _INDEX_MAGIC:
             raise ValueError("its index is not where the header says")
         self._root = index_at + 48
@@ -120,18 +133,20 @@ class BigWigReader:
         for level in range(zooms):
             # Checked even where they are not read: a file without them is cut short, and others will not read it.
             size, _, data_at, zoom_index_at = self._numbers("IIQQ", 64 + 24 * level)
-            if max(data_at, zoom_index_at + 48) > self._size:
-                raise ValueError("its zoom levels lie past its end")
+            if not size or max(data_at, zoom_index_at + 48) > self._size:
+                raise ValueError("its zoom levels are none, or lie past its end")
             self._zoom_roots[size] = zoom_index_at + 48
         self.zooms: tuple[int, ...] = tuple(sorted(self._zoom_roots))
         """Bases that one record of each zoom level spans at most, the finest first."""
-        listed = sorted(self._chroms(chroms_at + 32, key_size))
+        listed = sorted(self._chroms(chroms_at + 32, key_size, set()))
         self.chrom_ids: dict[str, int] = {name: at for at, name, _ in listed}
         """The number of each chromosome in the file's records."""
         self.chrom_sizes: dict[str, int] = {name: length for _, name, length in listed}
         """Length of each chromosome, in the order of the file's data."""
         if not self.chrom_sizes:
             raise ValueError("it names no chromosome")
+        if listed[-1][0] >= _CHROMS:
+            raise ValueError(f"it numbers a chromosome {listed[-1][0]:,}")
 
     def _node(self, at: int, leaf: np.dtype, inner: np.dtype) -> tuple[bool, np.ndarray]:
         """A node of either tree: whether it is a leaf, and its rows."""
@@ -139,7 +154,8 @@ class BigWigReader:
         row = leaf if is_leaf else inner
         return bool(is_leaf), np.frombuffer(self._read(at + 4, count * row.itemsize), row)
 
-    def _chroms(self, at: int, key_size: int) -> Iterator[tuple[int, str, int]]:
+    def _chroms(self, at: int, key_size: int, seen: set[int]) -> Iterator[tuple[int, str, int]]:
+        _see(at, seen)
         key = f"S{key_size}"
         leaf = np.dtype([("key", key), ("id", self._layout.order + "u4"), ("length", self._layout.order + "u4")])
         inner = np.dtype([("key", key), ("child", self._layout.order + "u8")])
@@ -148,7 +164,7 @@ class BigWigReader:
             if is_leaf:
                 yield int(row["id"]), row["key"].decode(), int(row["length"])
             else:
-                yield from self._chroms(int(row["child"]), key_size)
+                yield from self._chroms(int(row["child"]), key_size, seen)
 
     def __enter__(self) -> Self:
         return self
@@ -183,8 +199,13 @@ class BigWigReader:
         try:
             blocks = self._blocks(self._zoom_roots[size], first, last)
             self._prepare(blocks)
-            body = b"".join(self._body(at, length) for at, length in blocks.tolist())
-            return np.frombuffer(body, self._layout.zoom)
+            bodies, size = [], 0
+            for at, length in blocks.tolist():
+                bodies.append(self._body(at, length))
+                size += len(bodies[-1])
+                if size > _ZOOM_BYTES:
+                    raise ValueError("a zoom level has too many records")
+            return np.frombuffer(b"".join(bodies), self._layout.zoom)
         except _DAMAGE as error:
             raise self._damaged(str(error)) from error
 
@@ -235,9 +256,10 @@ class BigWigReader:
         """Offset and size of the blocks that may touch what lies between two places (chromosome, position), by the
         index at ``at``: int64 ``[n, 2]``."""
         found: list[tuple[int, int]] = []
-        nodes = [at]
+        nodes, seen = [at], set[int]()
         while nodes:
             at = nodes.pop()
+            _see(at, seen)
             leaf, rows = self._index.get(at) or self._node(at, self._layout.leaf, self._layout.inner)
             before = (rows["last_chrom"] < first[0]) | ((rows["last_chrom"] == first[0]) & (rows["end"] <= first[1]))
             after = (rows["chrom"] > last[0]) | ((rows["chrom"] == last[0]) & (rows["start"] >= last[1]))
@@ -247,8 +269,6 @@ class BigWigReader:
                 continue
             self._index[at] = leaf, rows
             children = touching["at"].tolist()
-            if children and min(children) <= at:
-                raise ValueError("its index points back")
             nodes += children[::-1]
         return np.array(found, np.int64).reshape(-1, 2)
 
@@ -260,7 +280,14 @@ class BigWigReader:
     def _body(self, at: int, size: int) -> bytes:
         """A block, as it was before compression."""
         body = self._read(at, size)
-        return zlib.decompress(body, bufsize=1 << 14) if self._compressed else body
+        if self._compressed:
+            unpacking = zlib.decompressobj()
+            body = unpacking.decompress(body, _BLOCK_BYTES)
+            if not unpacking.eof:
+                raise ValueError("a block of it is cut, or too large")
+        elif size > _BLOCK_BYTES:
+            raise ValueError("a block of it is too large")
+        return body
 
     def _decoded(self, blocks: np.ndarray) -> Runs:
         """Decode whole blocks, which are of one chromosome."""
@@ -292,6 +319,13 @@ class BigWigReader:
         starts = np.repeat(heads["start"].astype(np.int64), counts)
         starts += within * np.repeat(heads["step"].astype(np.int64), counts)
         return Runs(starts, starts + spans, values)
+
+
+def _see(at: int, seen: set[int]) -> None:
+    """Note a node of a tree. Raises ValueError where it was there before: such a tree has no end, or none in time."""
+    if at in seen:
+        raise ValueError("its index points back")
+    seen.add(at)
 
 
 def _cut(runs: Runs, start: int, end: int) -> Runs:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,13 +119,14 @@ def test_a_head_and_some_tracks_can_be_chosen(two_headed_folder: Path, where: di
         ("chr9:1-5", {}, "has no chromosome 'chr9'"),
         (Region("chr9", 0, 5), {}, "has no chromosome 'chr9'"),
         (Region("chr3", 0, 200_001), {}, "reaches past the end of chr3, which has 200,000 bases"),
+        (("chr3", 0, 5), {}, r"a region is text such as .*, and not \('chr3', 0, 5\)"),
         ("chr3:1-5", {"tracks": "CpG"}, "there is no track 'CpG'"),
         ("chr3:1-5", {"model": "/nowhere/model"}, "/nowhere/model is not a model folder"),
         ("chr3:1-5", {"genome": "/nowhere/a.fa"}, "there is no FASTA file /nowhere/a.fa"),
     ],
 )
 def test_what_is_not_there_is_said(
-    model_folder: Path, where: dict[str, object], region: str | Region, options: dict[str, object], fault: str
+    model_folder: Path, where: dict[str, object], region: Any, options: dict[str, object], fault: str
 ) -> None:
     with pytest.raises(tracks.UsageError, match=fault):
         tracks.predict(region, **{"model": model_folder, **where, **options})
@@ -184,6 +186,8 @@ def test_a_table_of_regions_as_a_dataframe(model_folder: Path, where: dict[str, 
     data = tracks.predict("chr3:1-384", model_folder, tracks=METHYLATION, **where)
     assert table["predicted_mean"].tolist()[:3] == data.values[:, 0].tolist()
     assert table["observed_coverage"].isna().all()
+    alone = tracks.region_table(model=model_folder, regions="chr3:1-128", tracks=METHYLATION, **where)
+    assert alone["predicted_mean"].tolist() == table["predicted_mean"].tolist()[:1]
     with pytest.raises(tracks.UsageError, match="there are no regions; give a BED file, or regions="):
         tracks.region_table(model=model_folder, **where)
 

@@ -228,3 +228,92 @@ def test_zoom_records_are_those_of_the_values(tmp_path: Path) -> None:
         assert reader.block_count("chr1", 0, sizes["chr1"]) > reader.block_count("chr1", 0, 1000) == 1
         with pytest.raises(UsageError, match="no chromosome 'chr9'"):
             reader.zoom_records(reader.zooms[0], "chr9")
+
+
+def _header(path: Path) -> tuple[bytearray, int, int, int]:
+    """A file's bytes, and where its table of chromosomes, its index and the index of its first zoom level begin."""
+    data = bytearray(path.read_bytes())
+    chroms_at, _, index_at = struct.unpack_from("<QQQ", data, 8)
+    (zoom_index_at,) = struct.unpack_from("<Q", data, 64 + 16)
+    return data, chroms_at, index_at, zoom_index_at
+
+
+def _inner_chroms(data: bytearray, at: int, rows: int, *children: int) -> bytearray:
+    """Data with an inner node of names of 8 bytes at the end, one of many rows of the same child, as the root's."""
+    for child in children:
+        node = struct.pack("<BBH", 0, 0, rows) + (b"chr1\0\0\0\0" + struct.pack("<Q", child or len(data))) * rows
+        root = len(data)
+        data += node
+    struct.pack_into("<I", data, at + 8, 8)
+    # The table's head is moved before the last node, which it goes on with.
+    moved = len(data)
+    data += bytes(data[at : at + 32]) + data[root:]
+    struct.pack_into("<Q", data, 8, moved)
+    return data
+
+
+def read_all(path: Path) -> None:
+    with BigWigReader(path) as reader:
+        list(reader.runs("chr2"))
+        reader.zoom_records(min(reader.zooms, key=reader._zoom_roots.__getitem__))
+
+
+def test_a_file_that_others_made_takes_no_more_than_it_is(written: Path, tmp_path: Path) -> None:
+    """Trees without end or of the same branch again and again, numbers that would be arrays of them, and blocks that
+    are small and unpack to anything."""
+    path = tmp_path / "x.bw"
+    data, chroms_at, index_at, zoom_index_at = _header(written)
+    leaf = struct.calcsize("<BBH")
+    (key_size,) = struct.unpack_from("<I", data, chroms_at + 8)
+
+    def refused(changed: bytes, said: str) -> None:
+        path.write_bytes(changed)
+        with pytest.raises(TracksError, match=said):
+            read_all(path)
+
+    refused(_inner_chroms(bytearray(data), chroms_at, 1, 0, 0), "points back")
+    refused(_inner_chroms(bytearray(data), chroms_at, 50_000, 0, 0), "points back")
+    for at, number, said in [
+        (chroms_at + 8, 1 << 30, "names of chromosomes"),
+        (chroms_at + 32 + leaf + key_size, 1 << 31, "numbers a chromosome"),
+        (64, 0, "zoom levels"),
+    ]:
+        changed = bytearray(data)
+        struct.pack_into("<I", changed, at, number)
+        refused(changed, said)
+    for root in (index_at + 48, zoom_index_at + 48):
+        changed = bytearray(data)
+        node = struct.pack("<BBH", 0, 0, 2) + struct.pack("<IIIIQ", 0, 0, 9, 0, len(data) + 100) * 2
+        changed[root : root + len(node)] = node
+        changed += bytes(100) + struct.pack("<BBH", 1, 0, 0)
+        refused(changed, "points back")
+    for root in (index_at + 48, zoom_index_at + 48):
+        changed = bytearray(data)
+        bomb = zlib.compress(bytes(1 << 25))
+        node = struct.pack("<BBH", 1, 0, 1) + struct.pack("<IIIIQQ", 0, 0, 9, 0, len(data), len(bomb))
+        changed[root : root + len(node)] = node
+        refused(changed + bomb, "too large")
+
+
+def test_records_of_one_block_again_and_again_have_an_end(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracks.bigwig_reader._ZOOM_BYTES", 1 << 20)
+    data, _, _, root = _header(written)
+    block = zlib.compress(bytes(1 << 15))
+    node = struct.pack("<BBH", 1, 0, 100) + struct.pack("<IIIIQQ", 0, 0, 9, 0, len(data), len(block)) * 100
+    data += block
+    struct.pack_into("<Q", data, 64 + 16, len(data))
+    path = tmp_path / "x.bw"
+    path.write_bytes(bytes(data) + bytes(data[root : root + 48]) + node)
+    with BigWigReader(path) as reader:
+        size = max(reader.zooms, key=reader._zoom_roots.__getitem__)
+        with pytest.raises(TracksError, match="too many records"):
+            reader.zoom_records(size)
+
+
+def test_the_extent_is_what_the_file_says(written: Path) -> None:
+    with BigWigReader(written) as reader, pyBigWig.open(str(written)) as other:
+        header = other.header()
+        assert reader.extent is not None
+        np.testing.assert_allclose(reader.extent, (header["minVal"], header["maxVal"]), atol=1)

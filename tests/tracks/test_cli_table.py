@@ -296,6 +296,9 @@ def test_what_is_wrong_is_one_line(cli: Cli, place: Path, given: tuple[object, .
     assert out.read_text() == "older"
     assert cli("table", *given, *region, "-o", out, "--overwrite").exit_code == 0
     assert "CpG methylation IMR90" in out.read_text()
+    out.write_text("chr20\t0\t100\n")
+    assert "is read by this command" in one_line(cli("table", *given, "--bed", out, "-o", out, "--overwrite"))
+    assert out.read_text() == "chr20\t0\t100\n"
 
 
 def test_a_bigwig_of_another_genome_is_named(cli: Cli, place: Path, model_folder: Path, tmp_path: Path) -> None:

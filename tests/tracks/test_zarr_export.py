@@ -102,6 +102,15 @@ def test_an_older_group_is_replaced_whole(tmp_path: Path) -> None:
     assert written_bytes(written) == sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
 
 
+def test_a_link_to_a_group_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    write_tracks(tmp_path / "one", pieces, TRACKS, SIZES, "zarr")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "predictions.zarr").symlink_to(tmp_path / "one" / "predictions.zarr")
+    write_tracks(tmp_path / "two", pieces, TRACKS, SIZES, "zarr", overwrite=True)
+    assert [(path.name, path.is_symlink()) for path in (tmp_path / "two").iterdir()] == [("predictions.zarr", False)]
+    assert (tmp_path / "one" / "predictions.zarr" / "zarr.json").is_file()
+
+
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "predictions.zarr").mkdir()
     (tmp_path / "predictions.zarr" / "thesis.txt").write_text("mine")

@@ -86,10 +86,12 @@ def command(
     started = time.monotonic()
     if bed is None and not region:
         raise UsageError("there are no regions; give --bed FILE or --region chr20:10,000,000-10,400,000")
+    from tracks.files import check_not_input
     from tracks.table_file import check_table_path
 
     if out != _STDOUT:
         check_table_path(out, overwrite)
+        check_not_input(out, (bed, project, fasta))
     from tracks.genome import Genome, demo_genome, demo_project
     from tracks.project import load_project
 

@@ -21,7 +21,7 @@ MAX_BYTES = 64 << 20
 
 _PORTS = {"http": 80, "https": 443}
 _LONGEST = 4096
-_ADDRESS = re.compile(r"(https?)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(https?)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.IGNORECASE | re.ASCII)
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -77,8 +77,11 @@ class Address:
         """Return the address that a text means beside this one, under the same rules. Raises UsageError when it is
         none, or is not permitted."""
         _check_written(reference)
-        made = parse_address(urljoin(f"{self}" if self.query is None else f"{self}?{self.query}", reference))
-        return rules_of(self).check(made)
+        try:
+            text = urljoin(f"{self}" if self.query is None else f"{self}?{self.query}", reference)
+        except ValueError as error:  # a host that is none, such as [
+            raise UsageError(f"'{hidden(reference)}' has no host that can be asked") from error
+        return rules_of(self).check(parse_address(text))
 
 
 @dataclass(frozen=True)

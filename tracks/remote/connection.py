@@ -7,6 +7,7 @@ import atexit
 import functools
 import http.client
 import re
+import select
 import socket
 import ssl
 import threading
@@ -73,7 +74,7 @@ class _Idle:
             kept = self._kept.get((address.scheme, address.host, address.port), [])
             while kept:
                 since, connection = kept.pop()
-                if time.monotonic() - since < _IDLE_SECONDS:
+                if time.monotonic() - since < _IDLE_SECONDS and not _spoke(connection):
                     return connection
                 connection.close()
         return None
@@ -94,6 +95,15 @@ class _Idle:
             self._kept.clear()
 
 
+def _spoke(connection: http.client.HTTPConnection) -> bool:
+    """Say whether a server said more than it was asked for: mostly that it closed the connection."""
+    if connection.sock is None:
+        return True
+    waiting = select.poll()
+    waiting.register(connection.sock, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 _IDLE = _Idle()
 atexit.register(_IDLE.close)
 
@@ -110,6 +120,7 @@ def fetch(address: Address, first: int, count: int, call: Call) -> Part:
         response, whole = None, False
         try:
             response = _response(connection, asked, first, count, call)
+            call.left(address)  # where it was ended meanwhile, what was read of its headers seems to be all of them
             if response.status in (301, 302, 303, 307, 308):
                 asked = _followed(address, asked, response)
                 continue

@@ -148,6 +148,10 @@ class RemoteFile:
 
     def _fly(self, flight: _Flight) -> None:
         """Fetch blocks, and keep them; in a thread of its own."""
+        # Who waits for it may be gone before, and a time-out of a socket is one for each byte.
+        ending = threading.Timer(max(flight.call.until - time.monotonic(), 0), flight.call.end)
+        ending.daemon = True
+        ending.start()
         try:
             self._keep(flight, self._fetched(flight))
         except RemoteError as error:
@@ -158,6 +162,7 @@ class RemoteFile:
             _LOG.exception("%s failed", self.address)
             flight.error = RemoteError(self.address, f"reading it failed ({type(error).__name__})")
         finally:
+            ending.cancel()
             self._forget(flight)
             flight.done.set()
 

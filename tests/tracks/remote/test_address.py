@@ -89,6 +89,7 @@ def test_what_does_not_is_refused(text: str) -> None:
         ("https://dätä.example/a", "no host"),
         ("https://[::1%25eth0]/a", "no host"),
         ("https://[:::]/a", "no IPv6 address"),
+        ("http\u017f://data.lab.example/a.bw", "is no address"),
         ("ftp://data.lab.example/a.bw", "is no address"),
         ("file:///etc/passwd", "is no address"),
         ("//data.lab.example/a.bw", "is no address"),
@@ -144,7 +145,8 @@ def test_what_an_address_leads_to_is_permitted_too(reference: str, path: str) ->
     "reference",
     ["/etc/passwd", "../../a.bw", "//evil.example/bigwigs/a.bw", "http://data.lab.example/bigwigs/a.bw",
      "https://evil.example/", "file:///etc/passwd", "\t//evil.example/bigwigs/a.bw", "%2e%2e/%2e%2e/a.bw",
-     "\\\\evil.example\\bigwigs\\a.bw", "javascript:1", "ftp://data.lab.example/bigwigs/a.bw"],
+     "\\\\evil.example\\bigwigs\\a.bw", "javascript:1", "ftp://data.lab.example/bigwigs/a.bw", "//[",
+     "//\u2100/bigwigs/a.bw"],
 )  # fmt: skip
 def test_and_refused_where_it_is_not(reference: str) -> None:
     hub = LAB.check(parse_address("https://data.lab.example/bigwigs/x/hub.txt"))

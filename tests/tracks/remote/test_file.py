@@ -23,7 +23,7 @@ from tracks.remote.allowance import no_longer_than, one_answer
 from tracks.remote.blocks import BLOCK, RemoteBytes, RemoteStream
 from tracks.remote.connection import SMALL, Version
 from tracks.remote.errors import RemoteChangedError, RemoteError
-from tracks.remote.file import RemoteFile, identity, remote_file
+from tracks.remote.file import _QUESTIONS, RemoteFile, identity, remote_file
 
 CONTENT = random.Random(3).randbytes(3 * BLOCK + 1000)
 LARGE = random.Random(4).randbytes(SMALL + BLOCK + 5)
@@ -185,6 +185,16 @@ def test_a_kept_connection_that_was_closed_is_made_again(web: Web) -> None:
     assert opened.read(2 * BLOCK, 9) == CONTENT[2 * BLOCK : 2 * BLOCK + 9]
 
 
+def test_so_are_all_that_a_server_closed_meanwhile(web: Web) -> None:
+    file = web.add("/a.bw", LARGE)
+    opened = RemoteFile(web.address("/a.bw")).open()
+    file.seconds, file.ways = 0.1, ["ranges, then closed"]
+    opened.prepare(np.array([(2 * at * BLOCK, 9) for at in range(1, 6)]))
+    time.sleep(0.2)
+    assert web.connections >= 3
+    assert opened.read(13 * BLOCK, 9) == LARGE[13 * BLOCK : 13 * BLOCK + 9]
+
+
 @pytest.mark.parametrize("way", ["hang", "drip", "drip of headers"])
 def test_nobody_waits_for_longer_than_the_time_out(web: Web, way: str) -> None:
     web.add("/a.bw", CONTENT, way)
@@ -197,6 +207,21 @@ def test_nobody_waits_for_longer_than_the_time_out(web: Web, way: str) -> None:
     with pytest.raises(RemoteError, match=r"did not answer within 0\.6 seconds"):
         file.open()
     assert time.monotonic() - started < 0.1, "it is not asked again for a while"
+
+
+def test_nor_does_a_question_that_nobody_waits_for_any_more(web: Web) -> None:
+    file = web.add("/a.bw", LARGE)
+    opened = RemoteFile(web.address("/a.bw", timeout=0.6)).open()
+    file.ways = ["drip of headers"]
+    for at in range(_QUESTIONS):
+        with pytest.raises(RemoteError, match="did not answer"), no_longer_than(0.02):
+            opened.read((2 * at + 2) * BLOCK, 9)
+    until = time.monotonic() + 5
+    while any(thread.name == "remote" for thread in threading.enumerate()):
+        assert time.monotonic() < until, "they hold all places of those who ask"
+        time.sleep(0.02)
+    with pytest.raises(RemoteError, match="did not answer"):
+        opened.read(13 * BLOCK, 9)
 
 
 def test_nor_for_the_look_up_of_a_name(monkeypatch: pytest.MonkeyPatch, web: Web) -> None:

@@ -151,6 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._send(206, data, said)
+            self.close_connection = way == "ranges, then closed"
 
     def _head(self, status: int, length: int, headers: dict[str, str]) -> None:
         self.send_response(status)
