@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PAUSE = 15.0
 """Seconds for which a file that could not be read is not asked for again: meanwhile its error is told at once."""
 
+KEPT = 1 << 29
+"""Bytes that are kept of all files together, each of which has its share: a hub may name a hundred."""
+
 _AT_ONCE = 1 << 22
 """Bytes that one question asks for at most."""
 _QUESTIONS = 6
@@ -202,7 +205,8 @@ class RemoteFile:
             for block, data in cut.items():
                 self._blocks[block] = data
                 self._blocks.move_to_end(block)
-            while len(self._blocks) * BLOCK > max(self._rules.max_bytes, BLOCK):
+            share = KEPT // max(remote_file.cache_info().currsize, 1)
+            while len(self._blocks) * BLOCK > max(min(self._rules.max_bytes, share), BLOCK):
                 self._blocks.popitem(last=False)
         if changed:
             raise RemoteChangedError(self.address)

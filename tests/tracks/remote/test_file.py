@@ -89,6 +89,18 @@ def test_threads_share_a_question(web: Web) -> None:
     assert len(file.asked) == 2
 
 
+def test_many_files_share_what_is_kept(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "KEPT", 4 * BLOCK)
+    remote_file.cache_clear()
+    for name in ("/a.bw", "/b.bw"):
+        web.add(name, CONTENT)
+    files = [remote_file(web.address(name)) for name in ("/a.bw", "/b.bw")]
+    for file in files:
+        assert file.open().read(0, len(CONTENT)) == CONTENT
+    assert [len(file._blocks) for file in files] == [2, 2]
+    remote_file.cache_clear()
+
+
 def test_many_threads_read_many_places(web: Web) -> None:
     file = web.add("/a.bw", LARGE)
     opened = RemoteFile(web.address("/a.bw", max_bytes=5 * BLOCK)).open()
