@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from model.metrics import pearson
 from server.export import known_bins
-from server.viewconf import OBSERVED_COLOR
 from tracks.errors import TracksError, UsageError
-from tracks.figure_style import FAINT, INK, SOFT, canvas
+from tracks.figure_signals import draw_observed, draw_predicted, name_positions, name_track
+from tracks.figure_style import FAINT, INK, canvas
 from tracks.files import written_beside
-from tracks.grid import BIN, bins_over
+from tracks.grid import bins_over
+from tracks.track import OBSERVED_COLOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 FORMATS = (".pdf", ".svg", ".png")
 
-_POINTS = 1200
 _GENE_ROWS = 4
 _DPI = 300
 _FOLDS = {"train": "training data", "valid": "held out: validation", "test": "held out: test"}
@@ -61,7 +60,7 @@ def draw_region(site: Site, region: Region, panels: Sequence[Panel], out: Path |
             _draw_intervals(axes, shown, region)
         for axes, panel in zip(rows[1 + len(site.annotations) :], panels, strict=True):
             _draw_panel(axes, panel, region)
-        _finish(rows, region)
+        name_positions(rows, region)
         handles = [
             Patch(facecolor=OBSERVED_COLOR + "47", edgecolor=OBSERVED_COLOR, linewidth=0.5, label="observed"),
             Line2D([], [], color=panels[0].track.color, linewidth=1.1, label="predicted (in the track's colour)"),
@@ -95,24 +94,20 @@ def _title(site: Site, region: Region) -> str:
 def _draw_panel(axes: Axes, panel: Panel, region: Region) -> None:
     seen, made = observed(panel, region), predicted(panel, region)
     low, high = panel.scale
-    edges = _edges(region)
+    words = ""
     if seen is not None:
-        axes.stairs(_coarse(seen), edges, baseline=max(low, 0.0), fill=True, color=OBSERVED_COLOR, alpha=0.28)
-        axes.stairs(_coarse(seen), edges, baseline=None, color=OBSERVED_COLOR, linewidth=0.5)
+        draw_observed(axes, seen, region, baseline=max(low, 0.0))
     if made is not None:
-        axes.stairs(_coarse(made), edges, baseline=None, color=panel.track.color, linewidth=1.1)
-    axes.set_ylim(low - 0.02 * (high - low), high + 0.04 * (high - low))
-    axes.set_yticks([low, high])
-    axes.set_ylabel("\n".join(panel.track.unit.split()), fontsize=7)
-    axes.grid(axis="y")
-    axes.set_title(panel.track.name, fontsize=8, pad=3)
+        draw_predicted(axes, made, region, panel.track.color)
     if seen is not None and made is not None:
         both = np.isfinite(seen) & np.isfinite(made)
         if both.sum() > 1:
             pair = made[both].astype(np.float64), seen[both].astype(np.float64)
             r = float(pearson(*pair, np.zeros(both.sum(), np.int64))(np.ones((1, 1)))[0])
             words = f"r = {r:.2f} ({both.sum():,} bins of 128 bp)" if np.isfinite(r) else "r is not defined: constant"
-            axes.set_title(words, loc="right", fontsize=7.5, fontweight="normal", color=SOFT, pad=3)
+    axes.set_ylim(low - 0.02 * (high - low), high + 0.04 * (high - low))
+    axes.set_yticks([low, high])
+    name_track(axes, panel.track, words)
 
 
 def observed(panel: Panel, region: Region) -> np.ndarray | None:
@@ -133,28 +128,6 @@ def _whole(tileset: ObservedTileset | PredictedTileset, region: Region) -> np.nd
         first = piece.first - bins.start
         values[first : first + len(piece.values)] = piece.values
     return values
-
-
-def _step(bins: int) -> int:
-    return max(1, -(-bins // _POINTS))
-
-
-def _edges(region: Region) -> np.ndarray:
-    bins = bins_over(region)
-    step = _step(len(bins))
-    edges: np.ndarray = np.minimum(np.append(np.arange(bins.start, bins.stop, step), bins.stop) * BIN, region.end)
-    return edges
-
-
-def _coarse(values: np.ndarray) -> np.ndarray:
-    """Return the means of consecutive bins, so that at most 1,200 are left; NaN where none has a value."""
-    step = _step(len(values))
-    padded = np.full(-(-len(values) // step) * step, np.nan)
-    padded[: len(values)] = values
-    parts = padded.reshape(-1, step)
-    count = np.isfinite(parts).sum(axis=1)
-    mean: np.ndarray = np.nansum(parts, axis=1) / np.where(count, count, np.nan)
-    return mean
 
 
 def _gene_rows(site: Site, region: Region) -> list[list[tuple[str, Region, str]]]:
@@ -205,11 +178,3 @@ def _bare(axes: Axes, name: str) -> None:
     axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-def _finish(rows: Sequence[Axes], region: Region) -> None:
-    rows[0].set_xlim(region.start, region.end)
-    last = rows[-1]
-    last.xaxis.set_major_locator(MaxNLocator(6))
-    last.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at / 1e6:,.{3 if len(region) < 2e6 else 1}f}"))
-    last.set_xlabel(f"{region.chrom} (Mb)")

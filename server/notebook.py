@@ -18,11 +18,11 @@ import higlass
 from server.figure import draw_region
 from server.jobs import JobState
 from server.site import Site
-from server.viewconf import OBSERVED_COLOR, VIEW
+from server.viewconf import VIEW
 from tracks.errors import TracksError, UsageError
 from tracks.genome import demo_project
 from tracks.store import Store, default_store_folder
-from tracks.track import select_tracks
+from tracks.track import OBSERVED_COLOR, select_tracks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

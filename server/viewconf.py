@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import higlass
 
+from tracks.track import OBSERVED_COLOR
+
 if TYPE_CHECKING:
     from server.site import Panel, Shown, Site
     from server.tilesets import Tileset
     from tracks.regions import Region
 
 SERVER = "/api/v1"
-OBSERVED_COLOR = "#4d4d4d"
-"""Observed is dark grey in every track; predicted is the track's own colour."""
 
 VIEW = "view"
 FETCHER = "tracks-prediction"

@@ -16,6 +16,9 @@ from tracks.transform import Affine, Transform, transform_from_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OBSERVED_COLOR = "#4d4d4d"
+"""Of what was observed, in the page and in figures; a track's own colour is that of its predictions."""
+
 
 @dataclass(frozen=True)
 class Track:

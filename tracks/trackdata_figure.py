@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tracks.errors import UsageError
-from tracks.figure_style import SOFT, canvas
+from tracks.figure_signals import draw_observed, draw_predicted, name_positions, name_track
+from tracks.figure_style import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tracks.track import Track
     from tracks.trackdata import TrackData
 
-_OBSERVED = "#4d4d4d"
-_POINTS = 1200
 _PANEL = 0.95
 """Inches of height."""
 _WIDTHS = (2, 40)
@@ -36,57 +34,26 @@ def draw_tracks(data: TrackData, observed: TrackData | None, width: float) -> Fi
         rows: list[Axes] = figure.subplots(len(data.tracks), 1, sharex=True, squeeze=False)[:, 0].tolist()
         for axes, track in zip(rows, data.tracks, strict=True):
             _draw(axes, data, track, observed)
-        rows[0].set_xlim(data.region.start, data.region.end)
-        rows[-1].xaxis.set_major_locator(MaxNLocator(6))
-        digits = 3 if len(data.region) < 2e6 else 1
-        rows[-1].xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at / 1e6:,.{digits}f}"))
-        rows[-1].set_xlabel(f"{data.region.chrom} (Mb)")
+        name_positions(rows, data.region)
         figure.suptitle(str(data.region), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     return figure
 
 
 def _draw(axes: Axes, data: TrackData, track: Track, observed: TrackData | None) -> None:
-    edges = _edges(data)
     values = data.column(track)
     seen = None
+    words = ""
     if observed is not None:
         alike = next((other for other in observed.tracks if other.slug == track.slug), None)
         seen = observed.column(alike) if alike is not None else None
     if seen is not None:
-        axes.stairs(_coarse(seen), edges, fill=True, color=_OBSERVED, alpha=0.28)
-        axes.stairs(_coarse(seen), edges, baseline=None, color=_OBSERVED, linewidth=0.5)
+        draw_observed(axes, seen, data.region, data.resolution)
         both = np.isfinite(seen) & np.isfinite(values)
         if both.sum() > 1 and np.ptp(seen[both]) > 0 and np.ptp(values[both]) > 0:
             r = np.corrcoef(seen[both].astype(np.float64), values[both].astype(np.float64))[0, 1]
             words = f"observed in grey, r = {r:.2f} ({both.sum():,} bins of {data.resolution} bp)"
-            axes.set_title(words, loc="right", fontsize=7.5, fontweight="normal", color=SOFT, pad=3)
-    axes.stairs(_coarse(values), edges, baseline=None, color=track.color, linewidth=1.1)
+    draw_predicted(axes, values, data.region, track.color, data.resolution)
     if track.is_fraction:
         axes.set_ylim(-0.02, 1.04)
         axes.set_yticks([0, 1])
-    axes.set_ylabel("\n".join(track.unit.split()), fontsize=7)
-    axes.grid(axis="y")
-    axes.set_title(track.name, fontsize=8, pad=3)
-
-
-def _step(bins: int) -> int:
-    return max(1, -(-bins // _POINTS))
-
-
-def _edges(data: TrackData) -> np.ndarray:
-    """The positions between the points, int64 ``[points + 1]``."""
-    bins = len(data.values)
-    cuts = np.append(np.arange(0, bins, _step(bins)), bins)
-    edges: np.ndarray = np.minimum(data.region.start + cuts * data.resolution, data.region.end)
-    return edges
-
-
-def _coarse(values: np.ndarray) -> np.ndarray:
-    """The means of consecutive bins, so that at most 1,200 are left; NaN where none has a value."""
-    step = _step(len(values))
-    padded = np.full(-(-len(values) // step) * step, np.nan)
-    padded[: len(values)] = values
-    parts = padded.reshape(-1, step)
-    count = np.isfinite(parts).sum(axis=1)
-    mean: np.ndarray = np.nansum(parts, axis=1) / np.where(count, count, np.nan)
-    return mean
+    name_track(axes, track, words)
