@@ -81,11 +81,12 @@ class HubFiles:
         self._text(INDEX, hub_page(hub, order.model))
         self._text(HUB_TXT, hub_text(hub))
         self._text(SIZES, "".join(f"{chrom}\t{length}\n" for chrom, length in self.sizes.items()))
-        self._text(JBROWSE, jbrowse_config(hub, SIZES))
-        # Whole addresses where they are known, which IGV's web application needs and its desktop takes.
+        # Whole addresses where they are known: IGV's web application needs them, and pages with JBrowse's components.
         there = placed(hub, order.base_url) if order.base_url else hub
+        sizes = f"{order.base_url}/{SIZES}" if order.base_url else SIZES
+        self._text(JBROWSE, jbrowse_config(there, sizes))
         self._text(IGV_XML, session_xml(there))
-        self._text(IGV_JSON, session_json(there, f"{order.base_url}/{SIZES}" if order.base_url else SIZES))
+        self._text(IGV_JSON, session_json(there, sizes))
         if order.base_url:
             self._text(CUSTOM, custom_tracks(there))
         return hub
