@@ -7,13 +7,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A machine that has other work takes longer for an example, which is no fault.
 settings.register_profile("tracks", deadline=None)
@@ -22,6 +26,16 @@ settings.load_profile("tracks")
 # A shell starts background jobs with Ctrl-C ignored, which the commands that these tests start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 CHROM_SIZES = {"chr20": 500_050, "chr3": 200_000, "chrN": 20_000}
 """Not in the order of their names, and no length is whole bins."""
 
@@ -153,3 +167,24 @@ def two_headed_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Pa
     torch.manual_seed(6)
     save_head(folder, spec, build_head(spec, 8).state_dict())
     return folder
+
+
+def cannot(reason: str) -> NoReturn:
+    """Skip what needs something that is not here; fail in CI, where it has to be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}; in CI the browser tests must run")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one for all tests: Playwright's interface is open once in a process."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        cannot("there is no Chromium (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield launched
+        launched.close()

@@ -17,10 +17,9 @@ from playwright.sync_api import Browser, Page
 
 import hatch_build
 from tests.browsers.toy import SIZES, ToyServer
+from tests.conftest import cannot
 from tests.server.listening import listening
-from tests.viewer.conftest import PATIENCE, browser, cannot
-
-__all__ = ["browser"]
+from tests.viewer.conftest import PATIENCE
 
 HERE = Path(__file__).parent
 PACKAGES = HERE / "node_modules"

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from model.folder import demo_model_folder
 from server.app import STATIC
-from tests.conftest import command_line
+from tests.conftest import cannot, command_line
 from tests.viewer.serving import listening
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 120_000
 """Milliseconds: a busy machine draws late, and a page that never draws still fails."""
 
 expect.set_options(timeout=PATIENCE)
-
-
-def cannot(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{reason}; in CI the browser tests must run")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -52,17 +34,6 @@ def address(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     words = command_line("demo", "--no-browser", "--port", 0, "--model", model, "--store", store)
     with listening(words) as server:
         yield server.address
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        cannot("there is no Chromium (apt-get install chromium)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @dataclass

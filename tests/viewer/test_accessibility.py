@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.viewer.conftest import Visit, cannot, visiting
+from tests.conftest import cannot
+from tests.viewer.conftest import Visit, visiting
 
 AXE = Path(__file__).parents[2] / "viewer/node_modules/axe-core/axe.min.js"
 TABLET = {"viewport": {"width": 820, "height": 1180}, "has_touch": True, "is_mobile": True}

@@ -20,7 +20,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from server.app import STATIC
-from tests.viewer.conftest import PATIENCE, cannot
+from tests.conftest import cannot
+from tests.viewer.conftest import PATIENCE
 from tests.viewer.pixels import count, decoded
 from tests.viewer.serving import Serving, serving
 
