@@ -237,8 +237,7 @@ class Predictions:
         A window that failed before is tried again. Raises TracksError where it fails, or where predicting ends.
         """
         with self._change:
-            if self._failed.pop((window, head), None) is not None and not self._failed:
-                self._trouble = ""
+            self._mend([(window, head)])
         while True:
             values = self.known_values(window, head)
             if values is not None:
@@ -447,7 +446,7 @@ class Predictions:
             self._tell()
 
     def _mend(self, known: Iterable[tuple[Window, str]]) -> None:
-        """Forget the failures of what is known by now."""
+        """Forget the failures of what is known by now, or tried again."""
         for key in known:
             if self._failed.pop(key, None) is not None and not self._failed:
                 self._trouble = ""

@@ -76,6 +76,7 @@ def command(
     from tracks.cli.predict_export import (
         alone,
         check_disk,
+        kept_when_interrupted,
         say,
         say_missing,
         say_time,
@@ -94,7 +95,7 @@ def command(
     check_output(out, tracks, "bigwig", overwrite)
     predictor = computing.predictor(model, genome)
     store = Store(root or default_store_folder())
-    try:
+    with kept_when_interrupted():
         with bar("reading the genome") as shown:
             export = GenomeExport(predictor, store, chrom or genome.chrom_sizes, tracks, progress=shown.update)
         with alone(out, tracks, "bigwig"):
@@ -106,9 +107,6 @@ def command(
                 export.compute(shown.update)
             with bar("writing") as shown:
                 written = _write(export, layout, out, shown.update)
-    except KeyboardInterrupt as stopped:
-        click.echo(err=True)
-        raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
     say_missing(written, export.bins_without_sequence(), model.widest_context)
     say_written(written, out, started)
     say_viewing(written)

@@ -160,7 +160,7 @@ def command(
     from model.export import export_heads
     from model.folder import demo_model_folder, load_model
     from tracks.bigwig_export import BigWigExport, check_export
-    from tracks.cli.predict_export import Wanted, predict_chromosomes
+    from tracks.cli.predict_export import Wanted, kept_when_interrupted, predict_chromosomes
     from tracks.cli.predict_regions import predict_regions
     from tracks.export import check_array_names, check_output
     from tracks.files import check_folder
@@ -186,16 +186,13 @@ def command(
             pass
     store = Store(place)
     predictor = computing.predictor(model, genome)
-    try:
+    with kept_when_interrupted():
         if whole:
             words = options.words_given(context, "shard", "dry_run", "yes")
             wanted = Wanted(out, form, overwrite, part, words, dry_run, yes, processes or usable_cpus())
             predict_chromosomes(predictor, store, [region.chrom for region in regions], tracks, wanted)
         else:
             predict_regions(predictor, store, regions, tracks, form, out, overwrite, started)
-    except KeyboardInterrupt as stopped:
-        click.echo(err=True)
-        raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
 
 
 def _predict_overview(

@@ -116,6 +116,16 @@ def _write_otherwise(
 
 
 @contextmanager
+def kept_when_interrupted() -> Iterator[None]:
+    """Say, where Ctrl-C ends the work, that what was predicted is not lost."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        click.echo(err=True)
+        raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
+
+
+@contextmanager
 def alone(out: Path, tracks: Sequence[Track], form: Format) -> Iterator[None]:
     """Hold a folder while files are written to it, and remove what a killed run was writing of them."""
     from tracks.export import remove_leftovers

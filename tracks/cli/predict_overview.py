@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracks.cli.predict_export import check_disk, say, say_time, windows_in_words
+from tracks.cli.predict_export import check_disk, kept_when_interrupted, say, say_time, windows_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +36,8 @@ def predict_overview(predictor: Predictor, store: Store, dry_run: bool, yes: boo
     say_time(export)
     if dry_run:
         return
-    try:
-        with bar("predicting") as shown:
-            export.compute(shown.update)
-    except KeyboardInterrupt as stopped:
-        click.echo(err=True)
-        raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
+    with kept_when_interrupted(), bar("predicting") as shown:
+        export.compute(shown.update)
     layout = layout_digest(sizes, {chrom.name: chrom.sequence for chrom in export.chroms})
     made = [
         (overview_path(store.root, digest, predictor.method, layout, slug), values)

@@ -103,6 +103,7 @@ def command(
 
     from model.folder import demo_model_folder, load_model
     from model.region_table import RegionTable
+    from tracks.cli.predict_export import kept_when_interrupted
     from tracks.cli.progress import bar
     from tracks.store import Store, default_store_folder
 
@@ -110,13 +111,10 @@ def command(
     predictor = computing.predictor(load_model(chosen, heads), genome)
     entries = opened.targets() if opened is not None else ()
     table = RegionTable(predictor, Store(root or default_store_folder()), entries, names, known_only)
-    try:
+    with kept_when_interrupted():
         with bar("predicting") as shown:
             table.compute((row.region for row in regions()), shown.update)
         _write(table, regions, out, predictor.source, count)
-    except KeyboardInterrupt as stopped:
-        click.echo(err=True)
-        raise click.Abort("what was predicted is kept, and the same command goes on from there") from stopped
     if out != _STDOUT:
         rows = f"{count * len(table.tracks):,} rows ({count:,} regions, {len(table.tracks)} tracks)"
         click.echo(f"wrote {out}: {rows}, in {time.monotonic() - started:.1f} s")
